@@ -1,0 +1,121 @@
+"""The seam between spanruns and ClickHouse: one protocol, embedded (chdb) or server (clickhouse-connect)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from spanruns_schema.errors import ConfigError
+
+Parameter = str | int | float | bool | datetime | date | None | Sequence["Parameter"]
+Parameters = Mapping[str, Parameter]
+Settings = Mapping[str, str | int | float]
+
+DATABASE = "spanruns"
+
+
+class Store(Protocol):
+    """A ClickHouse engine. Methods may be called from any thread; each call is one statement.
+
+    Parameters are bound by name (`{name:Type}` in the SQL), never formatted in. Every method raises
+    `StoreUnavailable` (retry) or `StoreRejected` (do not).
+    """
+
+    database: str
+
+    def query(
+        self,
+        sql: str,
+        parameters: Parameters | None = None,
+        *,
+        format: str = "Native",
+        settings: Settings | None = None,
+    ) -> bytes:
+        """The result in ClickHouse's `format`, as bytes."""
+
+    def command(
+        self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None
+    ) -> None:
+        """Run a statement that returns nothing (DDL, INSERT SELECT)."""
+
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        block: bytes,
+        *,
+        format: str = "Native",
+        token: str = "",
+        settings: Settings | None = None,
+    ) -> None:
+        """Insert one ready block. The same `token` inserts once, however often it is sent."""
+
+    def close(self) -> None:
+        """Release every connection; further calls fail."""
+
+
+def rows(
+    store: Store, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None
+) -> list[dict[str, Any]]:
+    """The result as one dict a row: 64-bit integers as int, DateTime as `YYYY-MM-DD hh:mm:ss[.f]` strings, NULL as None."""
+    text = store.query(
+        sql,
+        parameters,
+        format="JSONEachRow",
+        settings={
+            "output_format_json_quote_64bit_integers": 0,
+            "output_format_json_quote_denormals": 0,
+            **(settings or {}),
+        },
+    )
+    return [json.loads(line) for line in text.splitlines() if line]
+
+
+def open_store(url: str, *, create: bool = True) -> Store:
+    """Open the store at `url`: a directory (or `chdb:///dir`) for the embedded engine, `clickhouse://user:pass@host:8123/database`
+    (or `clickhouses://` for TLS) for a server.
+
+    Raises `ConfigError` for an address that cannot work and `StoreUnavailable` when nothing answers.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in ("clickhouse", "clickhouses"):
+        from spanruns_schema.server import ServerStore
+
+        return ServerStore.from_url(url)
+    if parts.scheme in ("", "chdb"):
+        from spanruns_schema.embedded import EmbeddedStore
+
+        return EmbeddedStore(Path(parts.path if parts.scheme else url), create=create)
+    raise ConfigError(f"store {url!r}: use a directory, or clickhouse://user:password@host:8123/database")
+
+
+def literal(value: Parameter) -> str:
+    """`value` as the text ClickHouse expects for a bound parameter (TSV-escaped at the top, quoted inside arrays)."""
+    if isinstance(value, str):
+        return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r").replace("\0", "\\0")
+    if value is None:
+        return "\\N"
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, int | float):
+        return repr(value)
+    return "[" + ",".join(_quoted(item) for item in value) + "]"
+
+
+def _quoted(value: Parameter) -> str:
+    if isinstance(value, str):
+        text = value.replace("\\", "\\\\").replace("'", "\\'")
+        return literal("'" + text + "'")
+    if value is None:
+        return "NULL"
+    if isinstance(value, datetime | date):
+        return f"'{literal(value)}'"
+    return literal(value)
