@@ -1,0 +1,123 @@
+"""The embedded store: chDB, the ClickHouse engine in this process, one directory, no server.
+
+A chdb connection runs one statement at a time, and after a failed statement it hands leftovers of it to the
+next one. So connections come from a pool, and one that has failed is closed instead of given back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spanruns_schema.engine import error_of, insert_statement, with_settings
+from spanruns_schema.errors import ConfigError, StoreError, StoreUnavailable
+from spanruns_schema.store import DATABASE, Parameters, Settings, literal
+
+MAX_IDLE_CONNECTIONS = 8
+
+
+class EmbeddedStore:
+    """A `Store` over the chdb engine in `directory` (made if missing). One process may open a directory at a time."""
+
+    def __init__(self, directory: Path, *, create: bool = True, database: str = DATABASE) -> None:
+        try:
+            import chdb
+        except ImportError as error:
+            raise ConfigError(
+                'the embedded store needs chdb: pip install "spanruns[embedded]", or set --store clickhouse://…'
+            ) from error
+        if not create and not directory.exists():
+            raise ConfigError(f"no store in {directory}: start one with `spanruns up --data …`")
+        directory.mkdir(parents=True, exist_ok=True)
+        self.database = database
+        self._chdb = chdb
+        self._directory = directory
+        self._idle: list[Any] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        # The engine lives as long as one connection does: this one keeps it, and is never used for statements.
+        self._keeper = self._open()
+        self._keeper.query(f"CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")
+
+    def query(
+        self,
+        sql: str,
+        parameters: Parameters | None = None,
+        *,
+        format: str = "Native",
+        settings: Settings | None = None,
+    ) -> bytes:
+        """The result in ClickHouse's `format`, as bytes."""
+        return self._run(with_settings(sql, settings), parameters, format)
+
+    def command(
+        self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None
+    ) -> None:
+        """Run a statement that returns nothing."""
+        self._run(with_settings(sql, settings), parameters, "Null")
+
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        block: bytes,
+        *,
+        format: str = "Native",
+        token: str = "",
+        settings: Settings | None = None,
+    ) -> None:
+        """Insert one ready block. The same `token` inserts once, however often it is sent."""
+        statement = insert_statement(table, columns, format, token, settings)
+        self._run(statement.encode() + b"\n" + block, None, "Null")
+
+    def close(self) -> None:
+        """Close every connection, and with the last one the engine."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in [*idle, self._keeper]:
+            connection.close()
+
+    def _run(self, statement: str | bytes, parameters: Parameters | None, format: str) -> bytes:
+        bound = {name: literal(value) for name, value in parameters.items()} if parameters else None
+        with self._connection() as connection:
+            try:
+                result = connection.query(statement, format, params=bound)
+            except Exception as error:
+                raise error_of(str(error)) from error
+            if result.has_error():
+                raise error_of(result.error_message())
+            return bytes(result.bytes() or b"")
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = self._open()
+            connection.query(f"USE {self.database}")
+        try:
+            yield connection
+        except StoreError:
+            connection.close()
+            raise
+        with self._lock:
+            if not self._closed and len(self._idle) < MAX_IDLE_CONNECTIONS:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _open(self) -> Any:
+        try:
+            connection = self._chdb.connect(str(self._directory))
+        except Exception as error:
+            raise ConfigError(
+                f"cannot open the store in {self._directory} (is another `spanruns up` using it?): {error}"
+            ) from error
+        connection.query("SET session_timezone = 'UTC'")
+        return connection

@@ -1,0 +1,77 @@
+"""What both stores need to speak to the engine: statements and errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from spanruns_schema.errors import StoreError, StoreRejected, StoreUnavailable
+from spanruns_schema.store import Settings
+
+_CODE = re.compile(r"Code: (\d+)")
+
+# ClickHouse error codes after which the same statement may work later: the data is not at fault.
+RETRYABLE_CODES = frozenset(
+    {
+        3,  # UNEXPECTED_END_OF_FILE
+        60,  # UNKNOWN_TABLE: the schema is being applied
+        74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+        81,  # UNKNOWN_DATABASE: the same
+        159,  # TIMEOUT_EXCEEDED
+        160,  # TOO_SLOW
+        164,  # READONLY
+        173,  # CANNOT_ALLOCATE_MEMORY
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        203,  # NO_FREE_CONNECTION
+        209,  # SOCKET_TIMEOUT
+        210,  # NETWORK_ERROR
+        225,  # NO_ZOOKEEPER
+        241,  # MEMORY_LIMIT_EXCEEDED
+        242,  # TABLE_IS_READ_ONLY
+        243,  # NOT_ENOUGH_SPACE
+        252,  # TOO_MANY_PARTS
+        279,  # ALL_CONNECTION_TRIES_FAILED
+        285,  # TOO_FEW_LIVE_REPLICAS
+        319,  # UNKNOWN_STATUS_OF_INSERT
+        394,  # QUERY_WAS_CANCELLED
+        425,  # SYSTEM_ERROR
+        473,  # DEADLOCK_AVOIDED
+        497,  # ACCESS_DENIED: rights can be granted, data lost cannot be had back
+        516,  # AUTHENTICATION_FAILED: the same
+        999,  # KEEPER_EXCEPTION
+    }
+)
+
+
+def error_of(message: str) -> StoreError:
+    """The error for an engine's message: by ClickHouse's code, retryable when there is none."""
+    match = _CODE.search(message)
+    if match is None:
+        return StoreUnavailable(message)
+    code = int(match.group(1))
+    return (StoreUnavailable if code in RETRYABLE_CODES else StoreRejected)(message, code)
+
+
+def insert_statement(
+    table: str, columns: Sequence[str], format: str, token: str, settings: Settings | None
+) -> str:
+    """`INSERT INTO … FORMAT …`, to be followed by a newline and the block."""
+    names = ", ".join(f"`{name}`" for name in columns)
+    every: dict[str, str | int | float] = {"async_insert": 0, **(settings or {})}
+    if token:
+        every["insert_deduplication_token"] = token
+    return f"{with_settings(f'INSERT INTO {table} ({names})', every)} FORMAT {format}"
+
+
+def with_settings(sql: str, settings: Settings | None) -> str:
+    """`sql` with a SETTINGS clause; `sql` must not have one of its own at its end."""
+    if not settings:
+        return sql
+    return f"{sql}\nSETTINGS " + ", ".join(f"{name} = {_setting(value)}" for name, value in settings.items())
+
+
+def _setting(value: str | int | float) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return repr(value)

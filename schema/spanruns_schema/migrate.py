@@ -1,0 +1,135 @@
+"""Versioned migrations with a ledger, and the repeatable objects above them.
+
+Numbered files in `migrations/` run once, in order, and must never change: the ledger keeps their checksum. Views
+(`views/*.sql`) and the mapping's materialized views are repeatable: they are replaced in place when their text changes, and a
+materialized view is never dropped, so no row that arrives meanwhile is missed. All statements are `IF NOT EXISTS` or
+`OR REPLACE`, so two receivers that start at once do no harm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+from typing import Literal
+
+from spanruns_schema.dialects import mapping_views
+from spanruns_schema.errors import SchemaError, StoreError
+from spanruns_schema.store import Store, rows
+
+LEDGER = """
+CREATE TABLE IF NOT EXISTS schema_migrations
+(name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'))
+ENGINE = ReplacingMergeTree(applied_at) ORDER BY name
+"""
+
+Kind = Literal["migration", "mapping", "view"]
+
+
+class State(StrEnum):
+    """What the ledger says of a step."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    CHANGED = "changed"  # a view with new text: replaced by apply; a migration: an error
+    UNKNOWN = "unknown"  # applied by a version that is newer than this one
+
+
+@dataclass(frozen=True)
+class Step:
+    """One object of the schema: `sql` as it is here, `state` as the store's ledger has it."""
+
+    name: str
+    kind: Kind
+    sql: str
+    state: State = State.PENDING
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text, hex."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def steps() -> list[Step]:
+    """Every object this version knows, in the order in which they are applied."""
+    return [
+        *_read("migrations", "migration"),
+        *(Step(name, "mapping", sql) for name, sql in mapping_views().items()),
+        *_read("views", "view"),
+    ]
+
+
+def status(store: Store) -> list[Step]:
+    """Every step with its state in this store, objects unknown to this version last."""
+    ledger = _ledger(store)
+    known = [Step(s.name, s.kind, s.sql, _state(s, ledger)) for s in steps()]
+    names = {step.name for step in known}
+    unknown = [Step(name, "migration", "", State.UNKNOWN) for name in sorted(ledger.keys() - names)]
+    return known + unknown
+
+
+def apply(store: Store, *, dry_run: bool = False) -> list[Step]:
+    """Bring the store to this version's schema; returns the steps that were (with `dry_run`: would be) applied.
+
+    Raises `SchemaError` when the store has migrations that this version does not know, or knows with other text.
+    """
+    found = status(store)
+    _refuse(found)
+    todo = [step for step in found if step.state is not State.APPLIED]
+    if dry_run:
+        return todo
+    store.command(LEDGER)
+    for step in todo:
+        _run(store, step)
+        store.command(
+            "INSERT INTO schema_migrations (name, checksum) SELECT {name:String}, {checksum:String}",
+            {"name": step.name, "checksum": step.checksum},
+        )
+    return todo
+
+
+def _refuse(found: Iterable[Step]) -> None:
+    for step in found:
+        if step.state is State.UNKNOWN and step.name[:4].isdigit():
+            raise SchemaError(
+                f"the store has migration {step.name}, which this version does not know: upgrade spanruns"
+            )
+        if step.state is State.CHANGED and step.kind == "migration":
+            raise SchemaError(
+                f"migration {step.name} was applied with other text: migrations must not change; add a new one"
+            )
+
+
+def _run(store: Store, step: Step) -> None:
+    if step.kind == "mapping" and step.state is State.CHANGED:
+        query = step.sql.partition(" AS\n")[2]
+        store.command(f"ALTER TABLE {step.name} MODIFY QUERY {query}")
+    else:
+        store.command(step.sql)
+
+
+def _state(step: Step, ledger: dict[str, str]) -> State:
+    if step.name not in ledger:
+        return State.PENDING
+    return State.APPLIED if ledger[step.name] == step.checksum else State.CHANGED
+
+
+def _ledger(store: Store) -> dict[str, str]:
+    try:
+        found = rows(store, "SELECT name, argMax(checksum, applied_at) AS sum FROM schema_migrations GROUP BY name")
+    except StoreError as error:
+        if error.code == 60:  # no ledger yet
+            return {}
+        raise
+    return {row["name"]: row["sum"] for row in found}
+
+
+def _read(folder: str, kind: Kind) -> list[Step]:
+    files = resources.files("spanruns_schema").joinpath(folder).iterdir()
+    return [
+        Step(file.name.removesuffix(".sql"), kind, file.read_text())
+        for file in sorted(files, key=lambda file: file.name)
+        if file.name.endswith(".sql")
+    ]

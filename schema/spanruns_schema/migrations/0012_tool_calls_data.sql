@@ -1,0 +1,34 @@
+-- Tool calls as resolved; the view `tool_calls` reads it.
+CREATE TABLE IF NOT EXISTS tool_calls_data
+(
+    run_id String CODEC(ZSTD(1)),
+    root_run_id String CODEC(ZSTD(1)),
+    trace_id String CODEC(ZSTD(1)),
+    span_id String CODEC(ZSTD(1)),
+    tool_call_id String CODEC(ZSTD(1)),
+    tool_name LowCardinality(String),
+    tool_type LowCardinality(String),
+    agent_name LowCardinality(String),
+    service_name LowCardinality(String),
+    workspace LowCardinality(String),
+    status LowCardinality(String),
+    started_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    ended_at Nullable(DateTime64(6, 'UTC')) CODEC(ZSTD(1)),
+    duration_ms Float64 CODEC(ZSTD(1)),
+    arguments String CODEC(ZSTD(1)),
+    result String CODEC(ZSTD(1)),
+    arguments_size UInt64 CODEC(ZSTD(1)),
+    result_size UInt64 CODEC(ZSTD(1)),
+    error_type LowCardinality(String),
+    error_message String CODEC(ZSTD(1)),
+    error_class LowCardinality(String),
+    version UInt64 CODEC(ZSTD(1)),
+    is_deleted UInt8,
+    INDEX idx_run_id run_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+PARTITION BY toDate(started_at)
+ORDER BY (started_at, trace_id, span_id)
+TTL toDate(started_at) + INTERVAL 90 DAY
+SETTINGS ttl_only_drop_parts = 1
