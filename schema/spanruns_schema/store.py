@@ -94,9 +94,9 @@ def open_store(url: str, *, create: bool = True) -> Store:
 
 
 def literal(value: Parameter) -> str:
-    """`value` as the text ClickHouse expects for a bound parameter (TSV-escaped at the top, quoted inside arrays)."""
+    """`value` as the text ClickHouse expects for a bound parameter (escaped, quoted inside arrays)."""
     if isinstance(value, str):
-        return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r").replace("\0", "\\0")
+        return value.translate(_ESCAPES)
     if value is None:
         return "\\N"
     if isinstance(value, bool):
@@ -107,15 +107,13 @@ def literal(value: Parameter) -> str:
         return value.isoformat()
     if isinstance(value, int | float):
         return repr(value)
-    return "[" + ",".join(_quoted(item) for item in value) + "]"
+    return "[" + ",".join(_item(item) for item in value) + "]"
 
 
-def _quoted(value: Parameter) -> str:
-    if isinstance(value, str):
-        text = value.replace("\\", "\\\\").replace("'", "\\'")
-        return literal("'" + text + "'")
-    if value is None:
-        return "NULL"
-    if isinstance(value, datetime | date):
+_ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
+
+
+def _item(value: Parameter) -> str:
+    if isinstance(value, str | datetime | date):
         return f"'{literal(value)}'"
-    return literal(value)
+    return "NULL" if value is None else literal(value)
