@@ -40,10 +40,10 @@ def decode(
 ) -> Decoded:
     """Decode protobuf `Export*ServiceRequest` payloads of one signal into one block a table.
 
-    `received_ns` (unix ns, one a payload, as the spool has them) stands in where a row has no possible time of its
-    own; without it such a row is at 1970-01-01. The result depends on nothing but the arguments. Bad values are
-    cleaned and counted, spans without a valid id are left out and counted. Raises `Malformed`, naming the payload,
-    for bytes that are not protobuf.
+    `received_ns` (unix ns, one a payload, as the spool has them) stands in where a row has no possible
+    time of its own; without it such a row is at 1970-01-01. The result depends on nothing but the
+    arguments. Bad values are cleaned and counted, spans without a valid id are left out and counted.
+    Raises `Malformed`, naming the payload, for bytes that are not protobuf.
     """
     return portable.decode(signal, payloads, limits, received_ns)
 

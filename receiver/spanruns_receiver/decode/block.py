@@ -1,9 +1,9 @@
 """ClickHouse's `Native` format: one block, column after column, written from Python values.
 
-Layout (revision 0, as over HTTP and in chdb): number of columns and rows as varints, then for each column its
-name and type as length-prefixed strings and its values. A `LowCardinality` column has its version in front of
-everything else of the column, then, unless empty, a dictionary in order of first appearance and indexes of the
-narrowest width.
+Layout (revision 0, as over HTTP and in chdb): number of columns and rows as varints, then for each column
+its name and type as length-prefixed strings and its values. A `LowCardinality` column has its version in
+front of everything else of the column, then, unless empty, a dictionary in order of first appearance and
+indexes of the narrowest width.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The raw tables' columns, in the order in which blocks carry them, with their ClickHouse types.
 
-Names and order are those of the Collector's ClickHouse exporter (its `*_insert.sql` templates). A type written
-here is the type inside the block; where a table has another one, ClickHouse converts on insert.
+Names and order are those of the Collector's ClickHouse exporter (its `*_insert.sql` templates). A type
+written here is the type inside the block; where a table has another one, ClickHouse converts on insert.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ from spanruns_schema.errors import Malformed
 from spanruns_receiver.decode.block import varint
 from spanruns_receiver.decode.model import Signal
 
-# Arrays and maps nested deeper than this are left empty: far beyond what the decoder keeps, so it counts them.
+# Arrays and maps nested deeper than this are left empty: far beyond what the decoder keeps, so it counts
+# them.
 MAX_NESTING = 70
 _NESTED = ("opentelemetry.proto.common.v1.ArrayValue", "opentelemetry.proto.common.v1.KeyValueList")
 _NOT_AN_ID = b"\0"
@@ -45,8 +46,8 @@ class _BadError(Exception):
 def to_protobuf(signal: Signal, body: bytes) -> bytes:
     """The protobuf `Export*ServiceRequest` that says the same as the JSON `body`.
 
-    Values that only the decoder can judge (wrong ids, impossible times) pass, to be cleaned and counted there.
-    Raises `Malformed`, saying what is wrong where.
+    Values that only the decoder can judge (wrong ids, impossible times) pass, to be cleaned and counted
+    there. Raises `Malformed`, saying what is wrong where.
     """
     try:
         # Wrong bytes travel as lone surrogates and come out as they were, for the decoder to clean.
@@ -69,12 +70,13 @@ class _Field:
         self.repeated = repeated
         self.nested = False
         self.message: Descriptor | None = field.message_type
+        self.scalar: Callable[[Any], bytes]
         if self.message is not None:
             self.nested = self.message.full_name in _NESTED
             wire_type, self.scalar = _LEN, _string
         elif field.type == FieldDescriptor.TYPE_BYTES and field.name.endswith("_id"):
             wire_type, self.scalar = _LEN, _identifier
-        elif field.type == FieldDescriptor.TYPE_ENUM:
+        elif field.enum_type is not None:
             wire_type, self.scalar = _VARINT, _enum(field.enum_type)
         else:
             wire_type, self.scalar = _SCALARS[field.type]

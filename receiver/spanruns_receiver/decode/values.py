@@ -1,9 +1,9 @@
 """Attribute values as the text that is stored, and the repairs on the way.
 
-Follows the Collector's `pcommon.Value.AsString`: what a string map holds is the string itself, `true`, a decimal
-integer, a double as Go's JSON writes it, base64 for bytes, compact JSON with sorted keys for arrays and maps. Two
-differences: `<`, `>` and `&` inside JSON stay as they are, and a double without a JSON form is `NaN`, `Infinity`
-or `-Infinity` (a string inside JSON).
+Follows the Collector's `pcommon.Value.AsString`: what a string map holds is the string itself, `true`, a
+decimal integer, a double as Go's JSON writes it, base64 for bytes, compact JSON with sorted keys for
+arrays and maps. Two differences: `<`, `>` and `&` inside JSON stay as they are, and a double without a
+JSON form is `NaN`, `Infinity` or `-Infinity` (a string inside JSON).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The part of OTLP that is stored, as protobuf messages that take any bytes.
 
-Field numbers are those of opentelemetry-proto 1.x. Three differences let one bad value pass without costing its
-request, which the generated classes would refuse as a whole: strings are `bytes` (the generated ones fail on
-invalid UTF-8), arrays and maps inside an attribute value stay unparsed `bytes` (the generated ones fail on deep
-nesting), and what is not stored is not parsed.
+Field numbers are those of opentelemetry-proto 1.x. Three differences let one bad value pass without
+costing its request, which the generated classes would refuse as a whole: strings are `bytes` (the
+generated ones fail on invalid UTF-8), arrays and maps inside an attribute value stay unparsed `bytes`
+(the generated ones fail on deep nesting), and what is not stored is not parsed.
 """
 
 from __future__ import annotations
