@@ -43,6 +43,13 @@ RETRYABLE_CODES = frozenset(
     }
 )
 
+INSERT_SETTINGS: Settings = {
+    "async_insert": 0,  # would lose the deduplication by token
+    # The mapping's views are analysed at every insert; these two passes take half of that time and change nothing in them.
+    "optimize_and_compare_chain": 0,
+    "query_plan_enable_optimizations": 0,
+}
+
 
 def error_of(message: str) -> StoreError:
     """The error for an engine's message: by ClickHouse's code, retryable when there is none."""
@@ -58,7 +65,7 @@ def insert_statement(
 ) -> str:
     """`INSERT INTO … FORMAT …`, to be followed by a newline and the block."""
     names = ", ".join(f"`{name}`" for name in columns)
-    every: dict[str, str | int | float] = {"async_insert": 0, **(settings or {})}
+    every: dict[str, str | int | float] = {**INSERT_SETTINGS, **(settings or {})}
     if token:
         every["insert_deduplication_token"] = token
     return f"{with_settings(f'INSERT INTO {table} ({names})', every)} FORMAT {format}"

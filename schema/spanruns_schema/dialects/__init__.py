@@ -1,8 +1,9 @@
-"""Dialects: what the keys of each instrumentation mean, as data, and the SQL that is made from it."""
+"""Dialects: what the keys of each instrumentation mean, as data (`*.toml`, one file a dialect), and the SQL made from it.
 
-from __future__ import annotations
+`docs/dialects.md` explains the files and how to add one.
+"""
 
+from spanruns_schema.dialects.dialect import BASE, Dialect, Role, load
+from spanruns_schema.dialects.mapping import mapping_views
 
-def mapping_views() -> dict[str, str]:
-    """Name and text of the materialized views that fill `span_facts`."""
-    return {}
+__all__ = ["BASE", "Dialect", "Role", "load", "mapping_views"]

@@ -1,0 +1,110 @@
+"""One dialect as data: how it is recognised, what its spans are, which of its keys mean what."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from spanruns_schema.errors import ConfigError
+
+BASE = "genai"
+ROLES = frozenset({"run", "agent", "workflow", "chain", "tool", "model", "ignored", ""})
+
+When = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Role:
+    """A span that meets every condition of `when` is a `role`; a `shadow` tool repeats the call of a tool above it."""
+
+    role: str
+    when: When
+    shadow: bool = False
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A span that meets `when` only says that its parent has begun; the attribute `parent` has that one's own parent."""
+
+    when: When
+    parent: str
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What one instrumentation's attributes mean. Lower `order` is recognised first; fields fall back to the base's."""
+
+    name: str
+    order: int
+    attributes: Sequence[str] = ()
+    scopes: Sequence[str] = ()
+    span_names: Sequence[str] = ()
+    roles: Sequence[Role] = ()
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    strip_prefix: Sequence[str] = ()
+    strip_suffix: Sequence[str] = ()
+    marker: Marker | None = None
+    failed: Sequence[When] = ()
+    json_values: bool = False
+    input_excludes_cache: bool = False
+    frameworks: Sequence[str] = ()
+
+
+def load(folder: Traversable | None = None) -> list[Dialect]:
+    """Every dialect of `folder` (the package's own by default), in the order in which they are tried; the base is last.
+
+    Raises `ConfigError` naming the file and what is wrong with it.
+    """
+    folder = folder or resources.files("spanruns_schema").joinpath("dialects")
+    files = [file for file in folder.iterdir() if file.name.endswith(".toml")]
+    found = [_parse(file.name.removesuffix(".toml"), file.read_text()) for file in files]
+    return sorted(found, key=lambda dialect: (dialect.order, dialect.name))
+
+
+def _parse(name: str, text: str) -> Dialect:
+    try:
+        data = tomllib.loads(text)
+        return _dialect(name, data)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"dialect {name}.toml: {error}") from error
+
+
+def _dialect(name: str, data: dict[str, Any]) -> Dialect:
+    known = {"detect", "strip", "order", "roles", "fields", "marker", "failed"}
+    known |= {"json_values", "input_excludes_cache", "frameworks"}
+    if unknown := data.keys() - known:
+        raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
+    detect = data.get("detect", {})
+    if not detect and name != BASE:
+        raise ValueError("[detect] must say how a span of this dialect is recognised")
+    marker = data.get("marker")
+    return Dialect(
+        name=name,
+        order=int(data["order"]),
+        attributes=detect.get("attributes", ()),
+        scopes=detect.get("scopes", ()),
+        span_names=detect.get("span_names", ()),
+        roles=[_role(item) for item in data.get("roles", ())],
+        fields=data.get("fields", {}),
+        strip_prefix=data.get("strip", {}).get("prefix", ()),
+        strip_suffix=data.get("strip", {}).get("suffix", ()),
+        marker=Marker(_when(marker["when"]), marker["parent"]) if marker else None,
+        failed=[_when(item) for item in data.get("failed", ())],
+        json_values=bool(data.get("json_values", False)),
+        input_excludes_cache=bool(data.get("input_excludes_cache", False)),
+        frameworks=data.get("frameworks", ()),
+    )
+
+
+def _role(item: dict[str, Any]) -> Role:
+    if item["role"] not in ROLES:
+        raise ValueError(f"role {item['role']!r} is none of {', '.join(sorted(ROLES - {''}))}")
+    return Role(item["role"], _when(item["when"]), bool(item.get("shadow", False)))
+
+
+def _when(conditions: dict[str, Any]) -> When:
+    return {key: [value] if isinstance(value, str) else list(value) for key, value in conditions.items()}

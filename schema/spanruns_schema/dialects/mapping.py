@@ -1,0 +1,373 @@
+"""The dialects' data as SQL: the materialized views that turn raw rows into facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from spanruns_schema.dialects.dialect import BASE, Dialect, When, load
+from spanruns_schema.dialects.slots import Slots, scoped
+from spanruns_schema.dialects.sql import (
+    affixes,
+    detect_by_name,
+    first,
+    json_path,
+    match_any,
+    of_event,
+    quote,
+    stripped,
+    under_prefix,
+)
+
+CONTENT_LIMIT = 16_384
+"""Characters of an input, output, argument or result kept in facts and runs; the whole stays in the raw row."""
+
+FACTS_WRITTEN = "spanruns:facts"
+"""`log_comment` of an insert whose writer has made the facts itself, so that the views leave its rows alone."""
+
+CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror)$"
+
+FLAGS = {
+    "is_run_": "role_ IN ('run', 'agent', 'workflow', 'chain')",
+    "is_tool_": "role_ IN ('tool', 'shadow')",
+    "is_model_": "role_ = 'model'",
+    "has_usage_": "role_ IN ('run', 'agent', 'workflow', 'chain', 'model')",
+}
+
+
+def mapping_views(dialects: Sequence[Dialect] | None = None) -> dict[str, str]:
+    """Name and text of the materialized views that fill `span_facts`, from spans and from lifecycle log records."""
+    dialects = dialects if dialects is not None else load()
+    return {
+        "span_facts_mv": _view("span_facts_mv", span_facts_select(dialects)),
+        "event_facts_mv": _view("event_facts_mv", event_facts_select(dialects)),
+    }
+
+
+def span_facts_select(dialects: Sequence[Dialect]) -> str:
+    """The SELECT that maps rows of `otel_traces` to facts."""
+    mapping = RowMapping(dialects, "SpanAttributes")
+    marker, marker_parent = mapping.marker()
+    field = mapping.field
+    columns = {
+        "trace_id": "TraceId",
+        "span_id": "if(marker_, ParentSpanId, SpanId)",
+        "parent_span_id": f"if(marker_, replaceRegexpOne({marker_parent}, '^0+$', ''), ParentSpanId)",
+        "event": "if(marker_, 'started', '')",
+        "event_at": "if(marker_, toDateTime64(Timestamp, 6, 'UTC'), toDateTime64(0, 6, 'UTC'))",
+        "started_at": "toDateTime64(Timestamp, 6, 'UTC')",
+        "ended_at": "if(marker_, toDateTime64(0, 6, 'UTC'), "
+        "toDateTime64(Timestamp + toIntervalNanosecond(Duration), 6, 'UTC'))",
+        **_shared(mapping),
+        "status": f"multiIf({field('run_status')} != '', {field('run_status')}, cancelled_, 'cancelled', "
+        "failed_, 'failed', StatusCode IN ('Ok', 'STATUS_CODE_OK'), 'success', '')",
+        "error_type": "multiIf(f_error_type NOT IN ('', '_OTHER') AND (failed_ OR cancelled_), f_error_type, "
+        "NOT failed_, '', exception_['exception.type'] != '', exception_['exception.type'], '_OTHER')",
+        "error_message": f"if(failed_ OR cancelled_, substringUTF8({field('error_message')}, 1, {CONTENT_LIMIT}), '')",
+    }
+    outcome = {
+        "cancelled_": f"match({field('error_type')}, {quote(CANCELLED)})",
+        "failed_": f"(StatusCode IN ('Error', 'STATUS_CODE_ERROR') OR {mapping.failed()} OR "
+        "(SpanAttributes['error.type'] != '' AND StatusCode NOT IN ('Ok', 'STATUS_CODE_OK')))",
+        "exception_": "Events.Attributes[indexOf(Events.Name, 'exception')]",
+    }
+    return _select(
+        [*mapping.stages(), {"role_": mapping.role(), "marker_": marker}, mapping.fields() | FLAGS, mapping.derived() | outcome],
+        columns,
+        "otel_traces",
+        f"TraceId != '' AND SpanId != '' AND getSetting('log_comment') != '{FACTS_WRITTEN}'",
+    )
+
+
+def event_facts_select(dialects: Sequence[Dialect]) -> str:
+    """The SELECT that maps lifecycle records of `otel_logs` to facts; a heartbeat may stand for many runs."""
+    mapping = RowMapping([d for d in dialects if d.name in (BASE, "spanruns")], "LogAttributes")
+    record = {
+        "event_": "if(EventName != '', EventName, LogAttributes['event.name'])",
+        "started_": "toInt64OrZero(LogAttributes['spanruns.run.started_at'])",
+        "dialect": "'spanruns'",
+        "role_": "if(LogAttributes['gen_ai.operation.name'] = 'invoke_workflow' AND LogAttributes['spanruns.kind'] = '', "
+        "'workflow', 'run')",
+        "SpanName": "''",
+        "ref_": "arrayJoin(if(LogAttributes['spanruns.run.spans'] != '', "
+        "JSONExtract(LogAttributes['spanruns.run.spans'], 'Array(String)'), [concat(TraceId, '-', SpanId)]))",
+    }
+    columns = {
+        "trace_id": "lower(substring(ref_, 1, 32))",
+        "span_id": "lower(substring(ref_, 34))",
+        "parent_span_id": "LogAttributes['spanruns.run.parent_span_id']",
+        "event": "substring(event_, 14)",
+        "event_at": "toDateTime64(Timestamp, 6, 'UTC')",
+        "started_at": "toDateTime64(if(started_ > 0, fromUnixTimestamp64Nano(started_, 'UTC'), Timestamp), 6, 'UTC')",
+        "ended_at": "toDateTime64(0, 6, 'UTC')",
+        **_shared(mapping),
+        "status": "''",
+        "error_type": "''",
+        "error_message": "''",
+    }
+    events = ", ".join(f"'spanruns.run.{event}'" for event in LIFECYCLE)
+    return _select(
+        [record, *mapping.stages()[1:], mapping.fields() | FLAGS, mapping.derived()],
+        columns,
+        f"(SELECT * FROM otel_logs WHERE startsWith(EventName, 'spanruns.run.') "
+        f"OR startsWith(LogAttributes['event.name'], 'spanruns.run.'))",
+        f"event_ IN ({events}) AND length(ref_) = 49 AND getSetting('log_comment') != '{FACTS_WRITTEN}'",
+    )
+
+
+LIFECYCLE = ("queued", "started", "heartbeat", "waiting", "resumed", "progress")
+
+
+def _shared(mapping: RowMapping) -> dict[str, str]:
+    """The columns that spans and lifecycle records have in common, by name."""
+    field = mapping.field
+    run, tool, model = "is_run_", "is_tool_", "is_model_"
+
+    def only(condition: str, expression: str, default: str = "''") -> str:
+        return f"if({condition}, {expression}, {default})"
+
+    def integer(name: str, condition: str) -> str:
+        return only(condition, f"toInt64OrNull({field(name)})", "NULL")
+
+    def tokens(name: str) -> str:
+        return only("has_usage_", _unsigned(field(name)), "0")
+
+    def content(condition: str, run_or_model: str, of_tool: str) -> str:
+        return f"multiIf({condition}, {field(run_or_model)}, {tool}, {field(of_tool)}, '')"
+
+    whole_input = mapping.alias("whole_input_", content("has_usage_", "input", "arguments"))
+    whole_output = mapping.alias("whole_output_", content("has_usage_", "output", "result"))
+    excluded = mapping.excludes_cache()
+    return {
+        "dialect": "dialect",
+        "role": "if(role_ = 'shadow', 'tool', role_)",
+        "is_shadow": "role_ = 'shadow'",
+        "name": _unquoted(
+            mapping.alias(
+                "name_",
+                f"multiIf(role_ IN ('run', 'agent'), {field('agent_name')}, {run}, {field('workflow_name')}, "
+                f"{tool}, {field('tool_name')}, {model}, {field('model')}, SpanName)",
+            )
+        ),
+        "service_name": "ServiceName",
+        "environment": field("environment"),
+        "workspace": field("workspace"),
+        "run_id": only(run, f"substring({field('run_id')}, 1, 64)"),
+        "parent_run_id": only(run, f"substring({field('parent_run_id')}, 1, 64)"),
+        "run_kind": only(run, field("run_kind")),
+        "agent_id": only(run, field("agent_id")),
+        "agent_version": only(run, field("agent_version")),
+        "trigger": only(run, field("trigger")),
+        "trigger_detail": only(run, field("trigger_detail")),
+        "queued_at": only(
+            run, f"toDateTime64(fromUnixTimestamp64Nano(toInt64OrZero({field('queued_at')}), 'UTC'), 6, 'UTC')", "toDateTime64(0, 6, 'UTC')"
+        ),
+        "waiting_ms": only(run, f"greatest(0, toFloat64OrZero({field('waiting_ms')}))", "0"),
+        "session_id": field("session_id"),
+        "user_id": field("user_id"),
+        "tags": only(run, _strings(field("tags")), "[]"),
+        "parameters": only(run, f"substringUTF8({field('parameters')}, 1, {CONTENT_LIMIT})"),
+        "rows_processed": integer("rows_processed", run),
+        "progress_done": integer("progress_done", run),
+        "progress_total": integer("progress_total", run),
+        "dry_run": only(run, f"{field('dry_run')} = 'true'", "false"),
+        "sla_ms": only(run, f"toFloat64OrNull({field('sla_ms')})", "NULL"),
+        "spans_reported": only(run, f"toUInt64OrNull({field('spans_reported')})", "NULL"),
+        "heartbeat_interval_ms": only(run, f"toUInt32OrZero({field('heartbeat_interval_ms')})", "0"),
+        "waiting_for": only(run, field("waiting_for")),
+        "tool_call_id": only(tool, f"replaceOne({field('tool_call_id')}, '<not specified>', '')"),
+        "tool_type": only(tool, field("tool_type")),
+        "operation": only(model, field("operation")),
+        "provider": only(model, mapping.provider()),
+        "time_to_first_chunk_ms": only(model, f"toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000", "NULL"),
+        "input_tokens": f"{tokens('input_tokens')}"
+        + (f" + if({excluded}, {tokens('cache_read_tokens')} + {tokens('cache_write_tokens')}, 0)" if excluded else ""),
+        "output_tokens": tokens("output_tokens"),
+        "cache_read_tokens": tokens("cache_read_tokens"),
+        "cache_write_tokens": tokens("cache_write_tokens"),
+        "reasoning_tokens": tokens("reasoning_tokens"),
+        "cost_usd": only("has_usage_", f"toFloat64OrNull({field('cost_usd')})", "NULL"),
+        "input": _cut(whole_input),
+        "output": _cut(whole_output),
+        "input_size": f"length({whole_input})",
+        "output_size": f"length({whole_output})",
+    }
+
+
+class RowMapping:
+    """SQL expressions over one raw row, made from the dialects' data.
+
+    The attributes are looked at once: every key that any dialect names has a slot (a field's, or its own where more than one
+    rule asks for it) and a rank in it; the values are sorted by both, and the first of a slot is its value. So the cost
+    of a row does not grow with the number of dialects, and neither does the statement's, which is analysed at every insert.
+    """
+
+    def __init__(self, dialects: Sequence[Dialect], attributes: str) -> None:
+        self._base = next(dialect for dialect in dialects if dialect.name == BASE)
+        self._dialects = [dialect for dialect in dialects if dialect.name != BASE]
+        self._attributes = attributes
+        self._slots = Slots([*self._dialects, self._base])
+        self._fields: dict[str, str] = {}
+        self._derived: dict[str, str] = {}
+
+    def stages(self) -> list[dict[str, str]]:
+        """What has to be computed before roles and fields: the dialect, then the values in slot order."""
+        known = f"mapFilter((k, v) -> v != '' AND {self._slots.rank('k')} > 0, {self._attributes})"
+        values = "mapValues(known_)"
+        decoded = [dialect for dialect in self._dialects if dialect.json_values]
+        if decoded:
+            unquoted = _unquoted("v")
+            values = f"if({_among(decoded)}, arrayMap(v -> {unquoted}, {values}), {values})"
+        return [
+            {"dialect": self._dialect()},
+            {"known_": known},
+            {"ranks_": f"arrayMap(k -> {self._slots.rank('k')}, mapKeys(known_))", "unsorted_": values},
+            {
+                "slots_": f"arrayMap(rank -> intDiv(rank, {Slots.RANKS}), arraySort(ranks_))",
+                "values_": "arraySort((v, rank) -> rank, unsorted_, ranks_)",
+            },
+        ]
+
+    def role(self) -> str:
+        """What the span is; `shadow` for a tool call that repeats the one around it."""
+        branches = []
+        for dialect in [*self._dialects, self._base]:
+            mine = [] if dialect is self._base else [f"dialect = {quote(dialect.name)}"]
+            for role in dialect.roles:
+                branches += [
+                    " AND ".join([*mine, *self._when(dialect, role.when)]),
+                    quote("shadow" if role.shadow else role.role),
+                ]
+        return f"multiIf({', '.join(branches)}, '')"
+
+    def field(self, name: str) -> str:
+        """The alias of a field's value: the first non-empty of the dialects' own keys, then of the base's."""
+        self._fields.setdefault(f"f_{name}", first([self._source(source) for source in self._slots.sources(name)]))
+        return f"f_{name}"
+
+    def alias(self, name: str, expression: str) -> str:
+        """`name`, standing for an expression over fields from here on."""
+        self._derived[name] = expression
+        return name
+
+    def fields(self) -> dict[str, str]:
+        """Alias and expression of every field asked for so far."""
+        return self._fields
+
+    def derived(self) -> dict[str, str]:
+        """Alias and expression of what was derived from fields."""
+        return self._derived
+
+    def failed(self) -> str:
+        """Whether the dialect's own word says that the span failed."""
+        rules = [
+            f"(dialect = {quote(dialect.name)} AND {' AND '.join(self._when(dialect, when))})"
+            for dialect in self._dialects
+            for when in dialect.failed
+        ]
+        return f"({' OR '.join(rules)})" if rules else "false"
+
+    def provider(self) -> str:
+        """The provider of the model; empty where the value names a framework."""
+        names = ", ".join(quote(name) for name in self._base.frameworks)
+        value = self.alias("provider_", _unquoted(self.field("provider")))
+        return f"if({value} IN ({names}), '', {value})"
+
+    def excludes_cache(self) -> str:
+        """Whether `input_tokens` leaves out what came from the cache (the convention counts it in)."""
+        return _among([dialect for dialect in self._dialects if dialect.input_excludes_cache])
+
+    def marker(self) -> tuple[str, str]:
+        """Whether the span is only a sign that another has begun, and that one's parent."""
+        markers = [(dialect, dialect.marker) for dialect in self._dialects if dialect.marker]
+        conditions = [" AND ".join(self._when(dialect, marker.when)) for dialect, marker in markers]
+        return " OR ".join(conditions) or "false", first([self._source(marker.parent) for _, marker in markers])
+
+    def span_name(self) -> str:
+        """The span's name without what the dialect puts around it."""
+        base = affixes(self._base)
+        branches = [
+            part
+            for dialect in self._dialects
+            if affixes(dialect)
+            for part in (f"dialect = {quote(dialect.name)}", stripped("SpanName", affixes(dialect) + base))
+        ]
+        otherwise = stripped("SpanName", base)
+        return f"multiIf({', '.join([*branches, otherwise])})" if branches else otherwise
+
+    def _dialect(self) -> str:
+        """The name of the first dialect that recognises the row; the base when none does."""
+        by_key = {key: n for n, d in reversed([*enumerate(self._dialects, 1)]) for key in d.attributes}
+        none = len(self._dialects) + 1
+        keys, orders = ", ".join(map(quote, by_key)), ", ".join(map(str, by_key.values()))
+        found = f"arrayMap(k -> transform(k, [{keys}], [{orders}], {none}), mapKeys({self._attributes}))"
+        branches = [
+            part for n, d in enumerate(self._dialects, 1) if (scope := detect_by_name(d)) for part in (scope, str(n))
+        ]
+        scope = f"multiIf({', '.join(branches)}, {none})" if branches else str(none)
+        names = ", ".join(quote(dialect.name) for dialect in [*self._dialects, self._base])
+        return f"[{names}][least(arrayMin(arrayPushBack({found}, {none})), {scope})]"
+
+    def _when(self, dialect: Dialect, when: When) -> list[str]:
+        special = {"$span_name": "SpanName", "$scope": "ScopeName"}
+        return [
+            match_any(special.get(key) or self._source(scoped(dialect, key)), values)
+            for key, values in when.items()
+        ]
+
+    def _source(self, source: str) -> str:
+        if source.isdigit():  # a slot
+            return f"values_[indexOf(slots_, {source})]"
+        if source == "$span_name":
+            return self.span_name()
+        if source == "$status_message":
+            return "StatusMessage" if self._attributes == "SpanAttributes" else "''"
+        kind, _, rest = source.partition(":")
+        if kind == "resource":
+            return f"ResourceAttributes[{quote(rest)}]"
+        if kind == "prefix":
+            return under_prefix(self._attributes, rest)
+        if kind == "event":
+            return of_event(rest) if self._attributes == "SpanAttributes" else "''"
+        key, hash_, path = source.partition("#")
+        value = f"values_[indexOf(slots_, {self._slots.of(key)})]"
+        return json_path(value, path) if hash_ else value
+
+
+def _view(name: str, select: str) -> str:
+    return f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name} TO span_facts AS\n{select}"
+
+
+def _select(stages: Sequence[Mapping[str, str]], columns: Mapping[str, str], source: str, where: str) -> str:
+    """A SELECT whose stages each see the one before as columns: repeated aliases would be analysed again at every use."""
+    inner = source
+    for stage in stages:
+        added = ",\n    ".join(f"{expression} AS {name}" for name, expression in stage.items())
+        inner = f"(SELECT *,\n    {added}\nFROM {inner})"
+    out = ",\n    ".join(e if e == name else f"{e} AS {name}" for name, e in columns.items())
+    return f"SELECT\n    {out}\nFROM {inner}\nWHERE {where}"
+
+
+def _among(dialects: Sequence[Dialect]) -> str:
+    if not dialects:
+        return ""
+    return match_any("dialect", [dialect.name for dialect in dialects])
+
+
+def _unquoted(expression: str) -> str:
+    return f"if(startsWith({expression}, '\"'), JSONExtractString({expression}), {expression})"
+
+
+def _unsigned(expression: str) -> str:
+    return f"accurateCastOrDefault(toFloat64OrZero({expression}), 'UInt64')"
+
+
+def _cut(expression: str) -> str:
+    return f"if(length({expression}) > {CONTENT_LIMIT}, substringUTF8({expression}, 1, {CONTENT_LIMIT}), {expression})"
+
+
+def _strings(expression: str) -> str:
+    """A JSON array or a comma-separated list as Array(String)."""
+    return (
+        f"multiIf(startsWith({expression}, '['), JSONExtract({expression}, 'Array(String)'), "
+        f"{expression} = '', [], arrayMap(tag -> trimBoth(tag), splitByChar(',', {expression})))"
+    )

@@ -1,0 +1,81 @@
+"""Small pieces of SQL over a raw row: a condition, the first that is not empty, a value inside a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spanruns_schema.dialects.dialect import Dialect
+
+
+def quote(text: str) -> str:
+    """`text` as an SQL string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def first(expressions: Sequence[str]) -> str:
+    """The first expression that is not the empty string; later ones are not evaluated where it is found."""
+    expressions = [expression for expression in expressions if expression != "''"] or ["''"]
+    branches = [part for expression in expressions[:-1] for part in (f"{expression} != ''", expression)]
+    return f"multiIf({', '.join([*branches, expressions[-1]])})" if branches else expressions[0]
+
+
+def match_any(value: str, patterns: Sequence[str]) -> str:
+    """Whether `value` is one of `patterns`: a literal, `''` (empty), `*` (anything but empty), `prefix*`, `*suffix`."""
+    literals = [pattern for pattern in patterns if "*" not in pattern]
+    conditions = []
+    if len(literals) == 1:
+        conditions.append(f"{value} = {quote(literals[0])}")
+    elif literals:
+        conditions.append(f"{value} IN ({', '.join(quote(literal) for literal in literals)})")
+    for pattern in patterns:
+        if pattern == "*":
+            conditions.append(f"{value} != ''")
+        elif pattern.endswith("*"):
+            conditions.append(f"startsWith({value}, {quote(pattern[:-1])})")
+        elif pattern.startswith("*"):
+            conditions.append(f"endsWith({value}, {quote(pattern[1:])})")
+    return conditions[0] if len(conditions) == 1 else f"({' OR '.join(conditions)})"
+
+
+def detect_by_name(dialect: Dialect) -> str:
+    """Whether the row's scope or span name is one of the dialect's; empty when it goes by neither."""
+    conditions = []
+    if dialect.scopes:
+        conditions.append(match_any("ScopeName", dialect.scopes))
+    if dialect.span_names:
+        conditions.append(match_any("SpanName", dialect.span_names))
+    return " OR ".join(conditions)
+
+
+def affixes(dialect: Dialect) -> list[str]:
+    """What the dialect puts around a name, as regular expressions."""
+    return [f"^{_regex(p)}" for p in dialect.strip_prefix] + [f"{_regex(s)}$" for s in dialect.strip_suffix]
+
+
+def stripped(value: str, around: Sequence[str]) -> str:
+    """`value` without what matches one of `around`."""
+    return f"replaceRegexpAll(toString({value}), {quote('|'.join(around))}, '')" if around else f"toString({value})"
+
+
+def of_event(source: str) -> str:
+    """`name/key`: an attribute of the first span event of that name."""
+    name, _, key = source.partition("/")
+    return f"Events.Attributes[indexOf(Events.Name, {quote(name)})][{quote(key)}]"
+
+
+def under_prefix(attributes: str, prefix: str) -> str:
+    """All attributes under `prefix`, as one JSON object without it; empty when there is none."""
+    found = f"mapFilter((k, v) -> startsWith(k, {quote(prefix)}), {attributes})"
+    named = f"toJSONString(mapApply((k, v) -> (substring(k, {len(prefix) + 1}), v), {found}))"
+    return f"replaceOne({named}, '{{}}', '')"
+
+
+def json_path(value: str, path: str) -> str:
+    """What stands at a dotted path (numbers count from 1) inside a JSON value, strings without their quotes."""
+    steps = ", ".join(step if step.isdigit() else quote(step) for step in path.split("."))
+    return f"replaceRegexpOne(JSONExtractRaw({value}, {steps}), '^(?:null|\"(.*)\")$', '\\\\1')"
+
+
+def _regex(text: str) -> str:
+    special = set("\\.+*?()|[]{}^$")
+    return "".join("\\" + c if c in special else c for c in text)
