@@ -1,0 +1,19 @@
+"""The append-only segment log between the doors and the store."""
+
+from spanruns_receiver.spool.dead import DeadLetter, DeadLetters
+from spanruns_receiver.spool.log import Spool, SpoolLimits
+from spanruns_receiver.spool.plan import Batch, Plan, PlanFile, read_plan
+from spanruns_receiver.spool.record import Damage, Record
+
+__all__ = [
+    "Batch",
+    "Damage",
+    "DeadLetter",
+    "DeadLetters",
+    "Plan",
+    "PlanFile",
+    "Record",
+    "Spool",
+    "SpoolLimits",
+    "read_plan",
+]
