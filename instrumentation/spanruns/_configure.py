@@ -1,0 +1,66 @@
+"""`spanruns.configure`: set this process up once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from spanruns import _guard, _pipeline, _settings
+from spanruns._settings import ContentMode, MaskCallback
+
+
+def configure(
+    *,
+    enabled: bool | None = None,
+    endpoint: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    service_name: str | None = None,
+    environment: str | None = None,
+    workspace: str | None = None,
+    trigger: str | None = None,
+    content: ContentMode | None = None,
+    mask_secrets: bool | None = None,
+    mask_emails: bool | None = None,
+    mask: Iterable[MaskCallback] = (),
+    max_value_bytes: int | None = None,
+    heartbeat_s: float | None = None,
+    logs: bool | None = None,
+    log_level: int | None = None,
+    metrics: bool | None = None,
+    disabled_frameworks: Iterable[str] | None = None,
+) -> None:
+    """Send this process's runs to an OTLP endpoint. The first call counts; it never raises and never waits.
+
+    What is not given comes from the environment (`OTEL_*`, `SPANRUNS_*`), else from the defaults of
+    `Settings`. `import spanruns.auto` calls it without arguments and activates the instrumentation of
+    frameworks as well.
+
+    Args:
+        enabled: False sends nothing and patches nothing.
+        endpoint: Base URL of an OTLP/HTTP receiver, `http://localhost:4318` by default.
+        headers: Sent with every request, such as authorization.
+        service_name: Name of this service.
+        environment: Such as `production`.
+        workspace: Workspace or tenant of every run.
+        trigger: Trigger of root runs that have none of their own.
+        content: `full`, `no_tool_content` (no arguments and results of tools) or `metadata_only`.
+        mask_secrets: Mask API keys, tokens and passwords in well-known shapes (the default).
+        mask_emails: Mask e-mail addresses too.
+        mask: Callbacks (key, value) that give the value to send; one that raises removes the value.
+        max_value_bytes: Longer values are cut; `<key>.size` tells their size in bytes.
+        heartbeat_s: Seconds between heartbeats of live runs.
+        logs: Send `logging` records made inside runs.
+        log_level: Lowest level that is sent.
+        metrics: Send metrics.
+        disabled_frameworks: Frameworks `spanruns.auto` leaves alone.
+    """
+    with _guard.guarded("configuring"):
+        given = dict(locals())
+        given["mask"] = tuple(mask) or None
+        given["disabled_frameworks"] = None if disabled_frameworks is None else frozenset(disabled_frameworks)
+        _pipeline.install(_settings.from_environment(**given))
+
+
+def flush(timeout_s: float = 10.0) -> bool:
+    """Send everything now, waiting for it; False if the time ran out or no endpoint takes it."""
+    pipeline = _pipeline.current()
+    return True if pipeline is None else pipeline.flush(timeout_s)

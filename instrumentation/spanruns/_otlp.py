@@ -1,0 +1,139 @@
+"""Spans and log records to OTLP request bytes, cleaned on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.trace import Status, StatusCode
+
+from spanruns._content import Cleaner, Role
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.trace import Event, ReadableSpan
+
+    from spanruns._live import RunState
+
+MESSAGES: Final = frozenset(("exception.message", "exception.stacktrace"))
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An ended span on its way out, the run it belongs to, and what is only known at its end."""
+
+    span: ReadableSpan
+    run: RunState | None = None
+    extra: Mapping[str, Any] | None = None
+
+
+def role_of(attributes: Mapping[str, Any]) -> Role:
+    """`tool` for a span whose content is what a tool was given and answered, whichever dialect says so."""
+    if (
+        attributes.get("gen_ai.operation.name") in ("execute_tool", "tool_call")
+        or attributes.get("openinference.span.kind") == "TOOL"
+        or attributes.get("traceloop.span.kind") == "tool"
+        or attributes.get("langsmith.span.kind") == "tool"
+        or attributes.get("mlflow.spanType") in ("TOOL", '"TOOL"')
+        or attributes.get("ai.operationId") == "ai.toolCall"
+        or "mcp.method.name" in attributes
+    ):
+        return "tool"
+    return "other"
+
+
+def clean_span(item: Finished, cleaner: Cleaner) -> ReadableSpan:
+    """A copy of the span as it may leave."""
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    span = item.span
+    before = cleaner.truncated
+    raw = dict(span.attributes or {})
+    role = role_of(raw)
+    attributes = cleaner.attributes(raw, role)
+    events = [_clean_event(event, cleaner, role) for event in span.events]
+    status = _clean_status(span.status, cleaner)
+    cut = cleaner.truncated - before
+    if cut and item.run is not None:
+        item.run.count(truncated=cut)
+    if item.extra:
+        attributes.update(item.extra)
+        if cut:
+            key = "spanruns.run.spans.truncated"
+            attributes[key] = attributes.get(key, 0) + cut
+    return ReadableSpan(
+        name=cleaner.text("name", span.name),
+        context=span.get_span_context(),
+        parent=span.parent,
+        resource=span.resource,
+        attributes=attributes,
+        events=events,
+        links=span.links,
+        kind=span.kind,
+        status=status,
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _clean_event(event: Event, cleaner: Cleaner, role: Role) -> Event:
+    from opentelemetry.sdk.trace import Event
+
+    raw = dict(event.attributes or {})
+    if event.name == "exception":
+        role = "other"
+        if not cleaner.keeps_messages:
+            raw = {key: value for key, value in raw.items() if key not in MESSAGES}
+    elif event.name == "gen_ai.tool.message":
+        role = "tool"
+    return Event(event.name, cleaner.attributes(raw, role), event.timestamp)
+
+
+def _clean_status(status: Status, cleaner: Cleaner) -> Status:
+    if not status.description or status.status_code is not StatusCode.ERROR:
+        return status
+    return Status(
+        StatusCode.ERROR,
+        cleaner.text("exception.message", status.description) if cleaner.keeps_messages else None,
+    )
+
+
+def pack_spans(cleaner: Cleaner) -> Callable[[Sequence[Finished]], bytes]:
+    """Bytes of an ExportTraceServiceRequest."""
+
+    def pack(items: Sequence[Finished]) -> bytes:
+        from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+        return encode_spans([clean_span(item, cleaner) for item in items]).SerializeToString()
+
+    return pack
+
+
+def clean_log(record: ReadableLogRecord, cleaner: Cleaner) -> ReadableLogRecord:
+    """A copy of the log record as it may leave."""
+    import copy
+
+    inner = copy.copy(record.log_record)
+    inner.attributes = cleaner.attributes(inner.attributes)
+    if not cleaner.keeps_messages:
+        for key in MESSAGES:
+            inner.attributes.pop(key, None)
+        inner.body = None
+    elif isinstance(inner.body, str):
+        inner.body = cleaner.text("body", inner.body)
+    elif inner.body is not None:
+        inner.body = cleaner.attributes({"body": inner.body}).get("body")
+    return replace(record, log_record=inner)
+
+
+def pack_logs(cleaner: Cleaner) -> Callable[[Sequence[ReadableLogRecord]], bytes]:
+    """Bytes of an ExportLogsServiceRequest."""
+
+    def pack(items: Sequence[ReadableLogRecord]) -> bytes:
+        from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+
+        return encode_logs([clean_log(item, cleaner) for item in items]).SerializeToString()
+
+    return pack

@@ -1,0 +1,245 @@
+"""Everything of ours in one process.
+
+Settings, provider, outboxes, the registry of live runs. One per process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import trace
+
+from spanruns import _ambient, _guard, _trigger
+from spanruns._content import Cleaner
+from spanruns._events import Lifecycle
+from spanruns._live import Registry, RunState
+from spanruns._otlp import Finished, pack_logs, pack_spans
+from spanruns._outbox import Outbox, Post
+from spanruns._sender import Sender
+from spanruns._settings import Settings, script_name
+from spanruns._version import version
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.resources import Resource
+
+EVENT_DELAY_S: Final = 0.05
+EXIT_PATIENT_S: Final = 10.0
+"""Longest exit while the endpoint takes what is left; one that takes nothing is given up after `exit_s`."""
+
+
+class Pipeline:
+    """The way of a process's runs to the endpoint."""
+
+    def __init__(self, settings: Settings, posts: Mapping[str, Post] | None = None) -> None:
+        from spanruns._processor import RunProcessor
+
+        self.settings = settings
+        self.cleaner = Cleaner(settings)
+        self.registry = Registry()
+        self.resource: Resource = own_resource(settings)
+        self.lifecycle = Lifecycle(self.registry, lambda: self.resource, settings.heartbeat_s, version())
+        self.posts = posts or {}
+        self.spans: Outbox[Finished] = Outbox(
+            "spans",
+            pack_spans(self.cleaner),
+            self._post("traces"),
+            delay_s=settings.flush_s,
+            max_items=settings.queue_items,
+            max_bytes=settings.backlog_bytes,
+            dropped=_count_dropped,
+        )
+        self.events: Outbox[ReadableLogRecord] = Outbox(
+            "events",
+            pack_logs(Cleaner(settings)),
+            self._post("logs"),
+            delay_s=EVENT_DELAY_S,
+            max_items=settings.queue_items,
+            max_bytes=settings.backlog_bytes,
+            tick=self.lifecycle.tick,
+        )
+        self.lifecycle.write_to(self.events)
+        self.processor = RunProcessor(
+            self.registry, self.lifecycle, self.send, self._identity, flush=self.flush
+        )
+        self.provider: trace.TracerProvider = trace.get_tracer_provider()
+        self._parent_decides = False
+
+    def _post(self, signal: str) -> Post:
+        return self.posts.get(signal) or Sender(self.settings.urls[signal], self.settings)
+
+    def send(self, item: Finished) -> None:
+        """Queue an ended span. The end of a root run goes at once: whoever waits for it waits for this."""
+        self.spans.put(item, urgent=item.extra is not None and item.span.parent is None)
+
+    @property
+    def parent_decides(self) -> bool:
+        """True if the sampler leaves out whatever is below a span that was left out."""
+        return self._parent_decides
+
+    def tracer(self) -> trace.Tracer:
+        """The tracer of our own spans."""
+        sampler = getattr(self.provider, "sampler", None)
+        self._parent_decides = "Parent" in type(sampler).__name__
+        return self.provider.get_tracer("spanruns", version())
+
+    def _identity(
+        self, ctx: Context | None, own: Mapping[str, Any], around: RunState | None
+    ) -> dict[str, Any]:
+        """What a run that starts does not say of itself, but its surroundings do."""
+        found: dict[str, Any] = {}
+        if self.settings.workspace:
+            found["spanruns.workspace"] = self.settings.workspace
+        carried = _ambient.from_baggage(ctx)
+        parent_id = carried.pop("spanruns.run.id", None)
+        if around is None and parent_id:
+            found["spanruns.run.parent_id"] = parent_id
+            carried.pop("spanruns.run.trigger", None)
+        found.update(carried)
+        found.update(_ambient.surrounding(ctx))
+        if around is not None or parent_id:
+            found["spanruns.run.trigger"] = "agent"
+            found.pop("spanruns.run.trigger_detail", None)
+            if around is not None and (name := around.identity.get("gen_ai.agent.name")):
+                found["spanruns.run.trigger_detail"] = name
+        elif "spanruns.run.trigger" not in found:
+            found.update(self._trigger(ctx))
+        if "spanruns.run.trigger" in own:
+            found.pop("spanruns.run.trigger_detail", None)
+        return {key: value for key, value in found.items() if key not in own}
+
+    def _trigger(self, ctx: Context | None) -> dict[str, Any]:
+        trigger = (self.settings.trigger, None) if self.settings.trigger else _trigger.detect(ctx)
+        if trigger is None:
+            return {}
+        named = {"spanruns.run.trigger": trigger[0], "spanruns.run.trigger_detail": trigger[1]}
+        return {key: value for key, value in named.items() if value}
+
+    @property
+    def outboxes(self) -> tuple[Outbox[Any], ...]:
+        """Every way out, events first."""
+        return (self.events, self.spans)
+
+    def flush(self, timeout_s: float = EXIT_PATIENT_S) -> bool:
+        """Send everything now; False if the time ran out or the endpoint takes nothing."""
+        end = time.monotonic() + timeout_s
+        patience_s = min(self.settings.exit_s, timeout_s)
+        flushed = [box.flush(max(end - time.monotonic(), 0.01), patience_s) for box in self.outboxes]
+        return all(flushed)
+
+    def close(self) -> None:
+        """Send what is left, within the exit deadlines, and stop."""
+        end = time.monotonic() + EXIT_PATIENT_S
+        threads = [
+            threading.Thread(target=box.close, args=(max(end - time.monotonic(), 0.0), self.settings.exit_s))
+            for box in self.outboxes
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except RuntimeError:  # no new threads while the interpreter goes down
+            give_up = time.monotonic() + self.settings.exit_s
+            for box in self.outboxes:
+                box.close(EXIT_PATIENT_S, max(give_up - time.monotonic(), 0.05))
+
+
+def _count_dropped(items: object) -> None:
+    for item in items:  # type: ignore[attr-defined]
+        if item.run is not None:
+            item.run.count(dropped=1)
+
+
+def own_resource(settings: Settings) -> Resource:
+    """The resource of a service that has set up none of its own."""
+    from opentelemetry.sdk.resources import Resource
+
+    attributes: dict[str, str] = {"service.instance.id": str(uuid.uuid4())}
+    if settings.environment:
+        attributes["deployment.environment.name"] = settings.environment
+    if settings.service_name:
+        attributes["service.name"] = settings.service_name
+    resource = Resource.create({})
+    given = {key: value for key, value in resource.attributes.items() if key == "service.instance.id"}
+    if "service.name" not in attributes and str(resource.attributes.get("service.name", "")).startswith(
+        "unknown"
+    ):
+        attributes["service.name"] = script_name()
+    return resource.merge(Resource({**attributes, **given}))
+
+
+_lock = threading.RLock()
+_current: Pipeline | None = None
+_tracer: trace.Tracer | None = None
+_disabled = False
+
+
+def current() -> Pipeline | None:
+    """The pipeline of this process; None before `configure()`."""
+    return _current
+
+
+def tracer() -> trace.Tracer:
+    """The tracer our own spans are made with.
+
+    Without `configure()`, that of whatever provider the service has.
+    """
+    global _tracer
+    found = _tracer
+    if found is None:
+        found = _tracer = (
+            _current.tracer() if _current is not None else trace.get_tracer("spanruns", version())
+        )
+    return found
+
+
+def wanted() -> bool:
+    """False if a span started here would not be recorded anyway, so that it costs next to nothing."""
+    if _disabled:
+        return False
+    if _current is None:
+        return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    parent = trace.get_current_span().get_span_context()
+    return not parent.is_valid or parent.trace_flags.sampled or not _current.parent_decides
+
+
+def forget_tracer() -> None:
+    """Have the next `tracer()` ask for the provider again."""
+    global _tracer
+    _tracer = None
+
+
+def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipeline | None:
+    """Set this process up once; later calls give the pipeline that is there. None if it is switched off."""
+    global _current, _tracer, _disabled
+    with _lock:
+        _disabled = not settings.enabled
+        if _current is None and settings.enabled:
+            from spanruns import _provider
+
+            pipeline = Pipeline(settings, posts)
+            _provider.attach(pipeline)
+            _current, _tracer = pipeline, None
+            atexit.register(_exit)
+        return _current
+
+
+def replace(pipeline: Pipeline | None) -> Pipeline | None:
+    """Put another pipeline (or none) in place; gives the one that was there (tests)."""
+    global _current, _tracer
+    with _lock:
+        before, _current, _tracer = _current, pipeline, None
+        return before
+
+
+def _exit() -> None:
+    with _guard.guarded("sending what is left at exit"):
+        if _current is not None:
+            _current.close()

@@ -1,0 +1,246 @@
+"""`spanruns.tool`: one call of a tool, as a decorator or a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, TypeVar, cast, overload
+
+from opentelemetry import context, trace
+from opentelemetry.trace import Span
+
+from spanruns import _calls, _clock, _guard, _outcome, _pipeline
+from spanruns._arguments import Arguments
+from spanruns._encode import to_json
+from spanruns._settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+RESULT: Final = "gen_ai.tool.call.result"
+_DEFAULTS: Final = Settings()
+
+
+class ToolCall:
+    """One call of a tool that is being recorded; what `with spanruns.tool(…) as call` gives."""
+
+    __slots__ = ("_done", "_span", "_token", "limit")
+
+    def __init__(self, span: Span, limit: int) -> None:
+        self._span = span
+        self._token: Any = None
+        self._done = False
+        self.limit = limit
+
+    @property
+    def span(self) -> Span:
+        """The OpenTelemetry span of this call."""
+        return self._span
+
+    def set_arguments(self, arguments: object) -> None:
+        """What the tool was called with; any value, kept as JSON."""
+        self._set_json(ARGUMENTS, arguments)
+
+    def set_result(self, result: object) -> None:
+        """What the tool answered; any value, kept as JSON."""
+        self._set_json(RESULT, result)
+
+    def set_call_id(self, call_id: str) -> None:
+        """The id the model gave this call."""
+        self.set_attribute("gen_ai.tool.call.id", call_id)
+
+    def set_attribute(self, key: str, value: str | bool | int | float) -> None:
+        """Any other attribute of the span."""
+        with _guard.guarded("setting an attribute"):
+            self._span.set_attribute(key, value)
+
+    def _set_json(self, key: str, value: object) -> None:
+        try:
+            if self._span.is_recording():
+                self._span.set_attribute(key, to_json(value, self.limit or _DEFAULTS.max_value_bytes))
+        except Exception:
+            _guard.swallow("capturing a value")
+
+    def enter(self) -> None:
+        try:
+            self._token = context.attach(trace.set_span_in_context(self._span))
+        except Exception:
+            _guard.swallow("entering a tool call")
+
+    def leave(self) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            context.detach(token)
+
+    def give(self, result: object) -> None:
+        if self.limit and result is not None:
+            self._set_json(RESULT, result)
+
+    def give_json(self, text: str) -> None:
+        try:
+            self._span.set_attribute(RESULT, text)
+        except Exception:
+            _guard.swallow("capturing a value")
+
+    def finish(self, error: BaseException | None) -> None:
+        if self._done:
+            return
+        self._done = True
+        try:
+            if error is not None:
+                _outcome.mark(self._span, error)
+            self._span.end(_clock.now_ns())
+        except Exception:
+            _guard.swallow("ending a tool call")
+
+
+class ToolBlock:
+    """What `spanruns.tool(name, …)` gives.
+
+    A decorator, and a (sync or async) context manager for one call.
+    """
+
+    def __init__(
+        self,
+        name: str | None,
+        *,
+        type: str,  # noqa: A002 - the convention's own word
+        call_id: str | None,
+        arguments: object,
+        capture: bool,
+        attributes: Mapping[str, Any] | None,
+    ) -> None:
+        self._name = name
+        self._arguments = arguments
+        self._capture = capture
+        self._entered: list[ToolCall] = []
+        self._static: dict[str, Any] = {
+            **(attributes or {}),
+            "spanruns.kind": "tool",
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.type": type,
+        }
+        if call_id is not None:
+            self._static["gen_ai.tool.call.id"] = call_id
+
+    def __call__(self, function: F) -> F:
+        """Record every call of the function, by any way it may be called."""
+        try:
+            return self._decorate(function)
+        except Exception:
+            _guard.swallow("decorating a tool")
+            return function
+
+    def _decorate(self, function: F) -> F:
+        target = getattr(function, "__func__", function)
+        name = self._name or getattr(target, "__name__", None) or type(target).__name__
+        span_name, attributes = f"execute_tool {name}", {**self._static, "gen_ai.tool.name": name}
+        named = Arguments(target).named if self._capture else None
+
+        def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall | None:
+            if not _pipeline.wanted():
+                return None
+            try:
+                pipeline = _pipeline.current()
+                limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
+                span = _pipeline.tracer().start_span(
+                    span_name, None, attributes=attributes, start_time=_clock.now_ns()
+                )
+                if named is not None and (args or kwargs) and span.is_recording():
+                    span.set_attribute(ARGUMENTS, to_json(named(args, kwargs), limit))
+                return ToolCall(span, limit if self._capture else 0)
+            except Exception:
+                _guard.swallow("starting a tool call")
+                return None
+
+        return cast("F", _calls.wrap(function, start))
+
+    def __enter__(self) -> ToolCall:
+        call = self._open()
+        self._entered.append(call)
+        call.enter()
+        return call
+
+    def _open(self) -> ToolCall:
+        try:
+            name = self._name or "tool"
+            pipeline = _pipeline.current()
+            limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
+            span = _pipeline.tracer().start_span(
+                f"execute_tool {name}",
+                attributes={**self._static, "gen_ai.tool.name": name},
+                start_time=_clock.now_ns(),
+            )
+            call = ToolCall(span, limit)
+            if self._arguments is not None:
+                call.set_arguments(self._arguments)
+            return call
+        except Exception:
+            _guard.swallow("starting a tool call")
+            return ToolCall(trace.INVALID_SPAN, 0)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        call = self._entered.pop()
+        call.leave()
+        call.finish(error)
+
+    async def __aenter__(self) -> ToolCall:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+@overload
+def tool(function: F, /) -> F: ...
+
+
+@overload
+def tool(
+    name: str | None = None,
+    /,
+    *,
+    type: str = ...,
+    call_id: str | None = ...,
+    arguments: object = ...,
+    capture: bool = ...,
+    attributes: Mapping[str, Any] | None = ...,
+) -> ToolBlock: ...
+
+
+def tool(
+    name: Any = None,
+    /,
+    *,
+    type: str = "function",  # noqa: A002 - the convention's own word
+    call_id: str | None = None,
+    arguments: object = None,
+    capture: bool = True,
+    attributes: Mapping[str, Any] | None = None,
+) -> Any:
+    """Record calls of a tool: `@tool`, `@tool("name")`, or `with tool("name", arguments={…}) as call`.
+
+    Works on functions, coroutines, generators and async generators, methods and callable objects.
+
+    Args:
+        name: Tool name; the callable's own name by default.
+        type: `function`, `extension` or `datastore`, as the GenAI convention has it.
+        call_id: The id the model gave the call.
+        arguments: What the block is called with (a decorated callable's are taken from its signature).
+        capture: False keeps arguments and result out of the span.
+        attributes: More attributes for the span.
+    """
+    function = name if callable(name) or isinstance(name, (classmethod, staticmethod)) else None
+    block = ToolBlock(
+        None if function is not None else name,
+        type=type,
+        call_id=call_id,
+        arguments=arguments,
+        capture=capture,
+        attributes=attributes,
+    )
+    return block if function is None else block(function)
