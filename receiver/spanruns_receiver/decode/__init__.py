@@ -6,11 +6,14 @@ imported. Both give the same bytes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import cache
+from typing import Protocol
 
-from spanruns_schema.errors import Malformed
+from spanruns_schema.errors import ConfigError, Malformed, TooLarge
 
-from spanruns_receiver.decode import portable
+from spanruns_receiver.decode import compiled, portable
 from spanruns_receiver.decode.model import REASONS, REJECTIONS, Block, Checked, Decoded, Limits, Signal
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "Limits",
     "Malformed",
     "Signal",
+    "TooLarge",
     "count",
     "decode",
     "decoder_name",
@@ -29,6 +33,16 @@ __all__ = [
 ]
 
 DEFAULT_LIMITS = Limits()
+
+
+class _Decoder(Protocol):
+    NAME: str
+
+    def decode(
+        self, signal: Signal, payloads: Sequence[bytes], limits: Limits, received_ns: Sequence[int]
+    ) -> Decoded: ...
+
+    def validate(self, signal: Signal, payload: bytes, limits: Limits) -> Checked: ...
 
 
 def decode(
@@ -43,21 +57,43 @@ def decode(
     `received_ns` (unix ns, one a payload, as the spool has them) stands in where a row has no possible
     time of its own; without it such a row is at 1970-01-01. The result depends on nothing but the
     arguments. Bad values are cleaned and counted, spans without a valid id are left out and counted.
-    Raises `Malformed`, naming the payload, for bytes that are not protobuf.
+    Raises `Malformed`, naming the payload, for bytes that are not protobuf, and `TooLarge` for a payload
+    that would grow beyond `limits`.
     """
-    return portable.decode(signal, payloads, limits, received_ns)
+    return _decoder().decode(signal, payloads, limits, received_ns)
 
 
-def validate(signal: Signal, payload: bytes) -> Checked:
-    """Check a payload before it is acknowledged: after it, `decode` does not fail. Raises `Malformed`."""
-    return portable.validate(signal, payload)
+def validate(signal: Signal, payload: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Checked:
+    """Check a payload before it is acknowledged: what passes, `decode` takes.
+
+    Raises `Malformed` and `TooLarge` as `decode` does.
+    """
+    return _decoder().validate(signal, payload, limits)
 
 
 def count(signal: Signal, payload: bytes) -> int:
-    """How many spans, log records or data points `payload` has. Raises `Malformed`."""
+    """How many spans, log records or data points `payload` has. Raises as `validate` does."""
     return validate(signal, payload).items
 
 
 def decoder_name() -> str:
-    """`native` or `portable`: which decoder this process uses."""
-    return "portable"
+    """`native` or `portable`: which decoder this process uses.
+
+    Raises `ConfigError` where `SPANRUNS_DECODER` asks for what is not there.
+    """
+    return _decoder().NAME
+
+
+@cache
+def _decoder() -> _Decoder:
+    wanted = os.environ.get("SPANRUNS_DECODER", "")
+    if wanted == "portable" or (not wanted and not compiled.AVAILABLE):
+        return portable
+    if wanted not in ("", "native"):
+        raise ConfigError(f"SPANRUNS_DECODER={wanted}: set native, portable, or nothing")
+    if not compiled.AVAILABLE:
+        raise ConfigError(
+            "SPANRUNS_DECODER=native: the compiled decoder is not installed; "
+            "install Rust and reinstall spanruns, or set SPANRUNS_DECODER=portable"
+        )
+    return compiled

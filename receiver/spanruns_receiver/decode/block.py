@@ -36,11 +36,16 @@ def encode(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bytes:
     parts = [varint(len(columns)), varint(len(rows))]
     values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(columns)
     for (name, kind), column in zip(columns, values, strict=True):
-        parts += [_string(name.encode()), _string(kind.encode())]
+        parts.append(header(name, kind))
         if _LABEL in kind:
             parts.append(_LABEL_VERSION)
         parts.append(_column(kind, column))
     return b"".join(parts)
+
+
+def header(name: str, kind: str) -> bytes:
+    """What stands before the values of the column `name` of type `kind`."""
+    return _string(name.encode()) + _string(kind.encode())
 
 
 def varint(value: int) -> bytes:

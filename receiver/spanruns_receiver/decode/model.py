@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from spanruns_schema.errors import BadInput, ConfigError, Malformed, TooLarge
+
 Signal = Literal["traces", "logs", "metrics"]
 
 # What `Decoded.cleaned` counts. None of these costs a batch, or more than the value it names.
@@ -31,14 +33,26 @@ REJECTIONS: tuple[str, ...] = (
 )
 
 
+MAX_NESTING = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of one value, name or span is stored; sizes in bytes of UTF-8."""
+    """How much of one value, name, span or payload is stored; sizes in bytes of UTF-8."""
 
     value_bytes: int = 1 << 20
     name_bytes: int = 4096
     attributes: int = 1000
     nesting: int = 64
+    # What one payload may grow to: rows, events, links and exemplars together; and, for each of its
+    # bytes, how many bytes of resource, scope and metric names may be copied into its rows.
+    items: int = 1_000_000
+    copies: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse what would let hostile input exhaust the stack."""
+        if not 1 <= self.nesting <= MAX_NESTING:
+            raise ConfigError(f"nesting limit {self.nesting}: set 1 to {MAX_NESTING}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +80,20 @@ class Checked:
     items: int
     rejected: int = 0
     message: str = ""
+
+
+def checked(items: int, rejected: Mapping[str, int]) -> Checked:
+    """The `Checked` that says how many of `items` were rejected, and why."""
+    message = ", ".join(f"{count} spans: {reason}" for reason, count in sorted(rejected.items()))
+    return Checked(items, sum(rejected.values()), message)
+
+
+def refusal(signal: Signal, reason: str, where: str = "") -> BadInput:
+    """The error for a payload that is `malformed`, or has too many `items` or too many `copies`."""
+    match reason:
+        case "items":
+            return TooLarge(f"{where}OTLP {signal} request with too many items")
+        case "copies":
+            return TooLarge(f"{where}OTLP {signal} request whose rows repeat too much")
+        case _:
+            return Malformed(f"{where}not an OTLP {signal} request: malformed protobuf")

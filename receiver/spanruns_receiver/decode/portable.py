@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from spanruns_schema.errors import Malformed
+from spanruns_schema.errors import BadInput
 
 from spanruns_receiver.decode import wire
 from spanruns_receiver.decode.block import encode
 from spanruns_receiver.decode.columns import TABLES, names
-from spanruns_receiver.decode.model import REJECTIONS, Block, Checked, Decoded, Limits, Signal
+from spanruns_receiver.decode.model import (
+    REJECTIONS,
+    Block,
+    Checked,
+    Decoded,
+    Limits,
+    Signal,
+    checked,
+    refusal,
+)
 from spanruns_receiver.decode.values import Cleaner, Pairs, possible
+
+NAME = "portable"
 
 Row = tuple[Any, ...]
 
@@ -21,30 +32,51 @@ _STATUS_CODES = (b"Unset", b"Ok", b"Error")
 
 
 class _Batch:
-    """Rows by table while a batch is decoded."""
+    """Rows by table while a batch is decoded; without `keep`, it is only checked."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, signal: Signal, limits: Limits, *, keep: bool = True) -> None:
         self.clean = Cleaner(limits)
         self.rows: dict[str, list[Row]] = {}
         self.rejected: Counter[str] = Counter()
+        self.keep = keep
+        self.items = 0
+        self._signal = signal
+        self._grown = self._may_grow = 0
+        self._copied = self._may_copy = 0
+
+    def add(self, payload: bytes, received: int) -> None:
+        """Add the rows of one payload."""
+        limits = self.clean.limits
+        self._grown, self._may_grow = 0, limits.items
+        self._copied, self._may_copy = 0, len(payload) * limits.copies + (1 << 20)
+        _ADD[self._signal](self, wire.parse(self._signal, payload), received if possible(received) else 0)
 
     def table(self, name: str) -> list[Row]:
         return self.rows.setdefault(name, [])
+
+    def grow(self, items: int) -> None:
+        """Take note of more rows, events, links or exemplars."""
+        self._grown += items
+        if self._grown > self._may_grow:
+            raise refusal(self._signal, "items")
+
+    def copy(self, size: int, rows: int) -> None:
+        """Take note of `size` bytes that are copied into each of `rows` rows."""
+        self._copied += size * rows
+        if self._copied > self._may_copy:
+            raise refusal(self._signal, "copies")
 
 
 def decode(
     signal: Signal, payloads: Sequence[bytes], limits: Limits, received_ns: Sequence[int] = ()
 ) -> Decoded:
     """See `spanruns_receiver.decode.decode`."""
-    batch = _Batch(limits)
-    add = _ADD[signal]
+    batch = _Batch(signal, limits)
     for position, payload in enumerate(payloads):
         try:
-            request = wire.parse(signal, payload)
-        except Malformed as error:
-            raise Malformed(f"payload {position}: {error}") from error
-        received = received_ns[position] if position < len(received_ns) else 0
-        add(batch, request, received if possible(received) else 0)
+            batch.add(payload, received_ns[position] if position < len(received_ns) else 0)
+        except BadInput as error:
+            raise type(error)(f"payload {position}: {error}") from error
     blocks = {
         table: Block(names(table), len(batch.rows[table]), encode(columns, batch.rows[table]))
         for table, columns in TABLES.items()
@@ -53,36 +85,15 @@ def decode(
     return Decoded(blocks, dict(sorted(batch.clean.counts.items())), dict(sorted(batch.rejected.items())))
 
 
-def validate(signal: Signal, payload: bytes) -> Checked:
+def validate(signal: Signal, payload: bytes, limits: Limits) -> Checked:
     """See `spanruns_receiver.decode.validate`."""
-    request = wire.parse(signal, payload)
-    if signal != "traces":
-        return Checked(_count(signal, request))
-    reasons: Counter[str] = Counter()
-    items = 0
-    for span in _items(request):
-        items += 1
-        reason = _rejection(span)
-        if reason:
-            reasons[reason] += 1
-    message = ", ".join(f"{count} spans: {reason}" for reason, count in sorted(reasons.items()))
-    return Checked(items, reasons.total(), message)
+    batch = _Batch(signal, limits, keep=False)
+    batch.add(payload, 0)
+    return checked(batch.items, batch.rejected)
 
 
-def _count(signal: Signal, request: Any) -> int:
-    if signal != "metrics":
-        return sum(len(scope.items) for resource in request.resources for scope in resource.scopes)
-    total = 0
-    for metric in _items(request):
-        which = metric.WhichOneof("data")
-        total += len(getattr(metric, which).points) if which else 0
-    return total
-
-
-def _items(request: Any) -> Iterator[Any]:
-    for resource in request.resources:
-        for scope in resource.scopes:
-            yield from scope.items
+def _size(pairs: Pairs) -> int:
+    return sum(len(key) + len(value) for key, value in pairs)
 
 
 def _service(clean: Cleaner, attributes: Pairs) -> bytes:
@@ -118,26 +129,20 @@ def _add_traces(batch: _Batch, request: Any, received: int) -> None:
         resource_attributes = clean.attributes(resource.resource.attributes)
         service = _service(clean, resource_attributes)
         for scope in resource.scopes:
-            scope_name, scope_version = clean.name(scope.scope.name), clean.name(scope.scope.version)
+            above = (resource_attributes, clean.name(scope.scope.name), clean.name(scope.scope.version))
+            batch.grow(len(scope.items))
+            batch.copy(_size(resource_attributes) + len(above[1]) + len(above[2]), len(scope.items))
             for span in scope.items:
+                batch.items += 1
+                batch.grow(len(span.events) + len(span.links))
                 reason = _rejection(span)
                 if reason:
                     batch.rejected[reason] += 1
-                else:
-                    rows.append(
-                        _span(clean, span, service, resource_attributes, scope_name, scope_version, received)
-                    )
+                elif batch.keep:
+                    rows.append(_span(clean, span, service, above, received))
 
 
-def _span(
-    clean: Cleaner,
-    span: Any,
-    service: bytes,
-    resource_attributes: Pairs,
-    scope_name: bytes,
-    scope_version: bytes,
-    received: int,
-) -> Row:
+def _span(clean: Cleaner, span: Any, service: bytes, above: Row, received: int) -> Row:
     start, end = _times(clean, span.start, span.end, received)
     events, links = span.events, span.links
     return (
@@ -149,9 +154,7 @@ def _span(
         clean.name(span.name),
         _label(clean, _KINDS, span.kind),
         service,
-        resource_attributes,
-        scope_name,
-        scope_version,
+        *above,
         clean.attributes(span.attributes),
         end - start,
         _label(clean, _STATUS_CODES, span.status.code),
@@ -190,7 +193,11 @@ def _add_logs(batch: _Batch, request: Any, received: int) -> None:
                 clean.name(scope.scope.version),
                 clean.attributes(scope.scope.attributes),
             )
-            rows.extend(_log(clean, record, service, above, received) for record in scope.items)
+            batch.grow(len(scope.items))
+            batch.copy(_size(resource_attributes) + _size(above[5]) + len(above[3]), len(scope.items))
+            batch.items += len(scope.items)
+            if batch.keep:
+                rows.extend(_log(clean, record, service, above, received) for record in scope.items)
 
 
 def _log(clean: Cleaner, record: Any, service: bytes, above: Row, received: int) -> Row:
@@ -242,10 +249,18 @@ def _add_metrics(batch: _Batch, request: Any, received: int) -> None:
 
 def _add_metric(batch: _Batch, metric: Any, which: str, above: Row, received: int) -> None:
     clean, row = batch.clean, _POINTS[which]
-    head = (*above, clean.name(metric.name), clean.text(metric.description), clean.name(metric.unit))
+    named = (clean.name(metric.name), clean.name(metric.description), clean.name(metric.unit))
+    head = (*above, *named)
     data = getattr(metric, which)
     rows = batch.table(f"otel_metrics_{which}")
+    size = _size(above[0]) + _size(above[4]) + sum(map(len, (above[1], above[2], above[3], above[6], *named)))
+    batch.grow(len(data.points))
+    batch.copy(size, len(data.points))
     for point in data.points:
+        batch.grow(0 if which == "summary" else len(point.exemplars))
+        batch.items += 1
+        if not batch.keep:
+            continue
         start = clean.time(point.start, 0) if point.start else 0
         time = clean.time(point.time, received)
         rows.append((*head, clean.attributes(point.attributes), start, time, *row(clean, data, point, time)))

@@ -64,10 +64,10 @@ class Cleaner:
     def attributes(self, attributes: Sequence[Any]) -> Pairs:
         """Attributes as (key, text) pairs in the order they came; of a repeated key the first."""
         pairs: dict[bytes, bytes] = {}
-        for position, attribute in enumerate(attributes):
-            if len(pairs) >= self.limits.attributes:
-                self.counts["attributes_dropped"] += len(attributes) - position
-                break
+        if len(attributes) > self.limits.attributes:
+            self.counts["attributes_dropped"] += len(attributes) - self.limits.attributes
+            attributes = attributes[: self.limits.attributes]
+        for attribute in attributes:
             key = self.name(attribute.key)
             if key in pairs:
                 self.counts["duplicate_attribute"] += 1

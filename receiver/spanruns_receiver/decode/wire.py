@@ -12,9 +12,8 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
-from spanruns_schema.errors import Malformed
 
-from spanruns_receiver.decode.model import Signal
+from spanruns_receiver.decode.model import Signal, refusal
 
 _PACKAGE = "spanruns.wire"
 
@@ -206,4 +205,4 @@ def parse(signal: Signal, payload: bytes) -> Any:
     try:
         return _REQUESTS[signal].FromString(payload)
     except DecodeError as error:
-        raise Malformed(f"not an OTLP {signal} request: malformed protobuf") from error
+        raise refusal(signal, "malformed") from error

@@ -1,0 +1,150 @@
+//! Repairs of bad values, each counted by its reason.
+
+use std::borrow::Cow;
+
+/// 2200-01-01 in unix ns: later times are mistakes.
+const LATEST_NS: u64 = 7_258_118_400 * 1_000_000_000;
+
+/// Reasons, in the order of `REASON_NAMES`.
+#[derive(Clone, Copy)]
+pub enum Reason {
+    InvalidUtf8,
+    ValueTruncated,
+    NameTruncated,
+    AttributesDropped,
+    DuplicateAttribute,
+    Nesting,
+    NestedMalformed,
+    Time,
+    IdLength,
+    Enum,
+}
+
+pub const REASON_NAMES: [&str; 10] = [
+    "invalid_utf8",
+    "value_truncated",
+    "name_truncated",
+    "attributes_dropped",
+    "duplicate_attribute",
+    "nesting",
+    "nested_malformed",
+    "time",
+    "id_length",
+    "enum",
+];
+
+pub struct Limits {
+    pub value_bytes: usize,
+    pub name_bytes: usize,
+    pub attributes: usize,
+    pub nesting: usize,
+    pub items: usize,
+    pub copies: usize,
+}
+
+pub struct Cleaner<'l> {
+    pub limits: &'l Limits,
+    pub counts: [u64; REASON_NAMES.len()],
+}
+
+impl<'l> Cleaner<'l> {
+    pub fn new(limits: &'l Limits) -> Self {
+        Cleaner { limits, counts: [0; REASON_NAMES.len()] }
+    }
+
+    pub fn count(&mut self, reason: Reason, by: usize) {
+        self.counts[reason as usize] += by as u64;
+    }
+
+    /// A key, name or version.
+    pub fn name<'a>(&mut self, raw: &'a [u8]) -> Cow<'a, [u8]> {
+        let text = self.utf8(raw);
+        self.cut(text, self.limits.name_bytes, Reason::NameTruncated)
+    }
+
+    /// A message or other free text.
+    pub fn text<'a>(&mut self, raw: &'a [u8]) -> Cow<'a, [u8]> {
+        let text = self.utf8(raw);
+        self.cut(text, self.limits.value_bytes, Reason::ValueTruncated)
+    }
+
+    #[inline]
+    pub fn utf8<'a>(&mut self, raw: &'a [u8]) -> Cow<'a, [u8]> {
+        if std::str::from_utf8(raw).is_ok() {
+            return Cow::Borrowed(raw);
+        }
+        self.count(Reason::InvalidUtf8, 1);
+        Cow::Owned(String::from_utf8_lossy(raw).into_owned().into_bytes())
+    }
+
+    fn cut<'a>(&mut self, text: Cow<'a, [u8]>, limit: usize, reason: Reason) -> Cow<'a, [u8]> {
+        if text.len() <= limit {
+            return text;
+        }
+        self.count(reason, 1);
+        let end = boundary(&text, limit);
+        match text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+            Cow::Owned(mut text) => {
+                text.truncate(end);
+                Cow::Owned(text)
+            }
+        }
+    }
+
+    /// `text`, a value made here, within the limit of values.
+    pub fn cut_value<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
+        if text.len() <= self.limits.value_bytes {
+            return text;
+        }
+        self.count(Reason::ValueTruncated, 1);
+        &text[..boundary(text, self.limits.value_bytes)]
+    }
+
+    /// `time` if it is possible, else `otherwise`.
+    pub fn time(&mut self, time: u64, otherwise: u64) -> u64 {
+        if possible(time) {
+            return time;
+        }
+        self.count(Reason::Time, 1);
+        otherwise
+    }
+
+    /// Start and end of a span.
+    pub fn times(&mut self, start: u64, end: u64, received: u64) -> (u64, u64) {
+        if possible(start) && possible(end) && start <= end {
+            return (start, end);
+        }
+        self.count(Reason::Time, 1);
+        let at = match (possible(start), possible(end)) {
+            (true, _) => start,
+            (false, true) => end,
+            (false, false) => received,
+        };
+        (at, at)
+    }
+
+    /// The label of an enum's `value`; the first where it has none.
+    pub fn label(&mut self, labels: &[&'static str], value: i32) -> &'static [u8] {
+        match usize::try_from(value).ok().and_then(|value| labels.get(value)) {
+            Some(label) => label.as_bytes(),
+            None => {
+                self.count(Reason::Enum, 1);
+                labels[0].as_bytes()
+            }
+        }
+    }
+}
+
+pub fn possible(time: u64) -> bool {
+    0 < time && time < LATEST_NS
+}
+
+/// The last start of a character at or before `limit`.
+fn boundary(text: &[u8], limit: usize) -> usize {
+    let mut end = limit;
+    while end > 0 && text[end] & 0xc0 == 0x80 {
+        end -= 1;
+    }
+    end
+}

@@ -1,0 +1,267 @@
+//! Attribute values as the text that is stored: the string itself, or what the Collector's `AsString` makes of others.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use crate::clean::{Cleaner, Reason};
+use crate::wire::{Malformed, Message, Value};
+
+const TOO_DEEP: &[u8] = b"\"[too deep]\"";
+const MALFORMED: &[u8] = b"\"[malformed]\"";
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// An `AnyValue`; arrays and maps stay unread.
+#[derive(Clone, Copy, Default)]
+pub enum Any<'a> {
+    #[default]
+    None,
+    String(&'a [u8]),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Array(&'a [u8]),
+    Map(&'a [u8]),
+    Bytes(&'a [u8]),
+}
+
+/// A `KeyValue`.
+#[derive(Clone, Copy, Default)]
+pub struct Attribute<'a> {
+    pub key: &'a [u8],
+    pub value: Any<'a>,
+}
+
+impl<'a> Any<'a> {
+    /// Read `message` over what is there: a field that comes twice counts once, the last time.
+    #[inline]
+    pub fn merge(&mut self, message: Message<'a>) -> Result<(), Malformed> {
+        let mut fields = message.fields();
+        while let Some(field) = fields.next()? {
+            *self = match field {
+                (1, Value::Bytes(bytes)) => Any::String(bytes),
+                (2, Value::Varint(number)) => Any::Bool(number != 0),
+                (3, Value::Varint(number)) => Any::Int(number as i64),
+                (4, Value::Fixed64(bits)) => Any::Double(f64::from_bits(bits)),
+                (5, Value::Bytes(bytes)) => Any::Array(bytes),
+                (6, Value::Bytes(bytes)) => Any::Map(bytes),
+                (7, Value::Bytes(bytes)) => Any::Bytes(bytes),
+                _ => continue,
+            };
+        }
+        Ok(())
+    }
+
+    /// The text of this value; `scratch` is room for what has to be made.
+    pub fn text<'s>(self, clean: &mut Cleaner, scratch: &'s mut Vec<u8>) -> Cow<'s, [u8]>
+    where
+        'a: 's,
+    {
+        scratch.clear();
+        match self {
+            Any::None => return Cow::Borrowed(b""),
+            Any::String(raw) => return clean.text(raw),
+            Any::Bool(true) => return Cow::Borrowed(b"true"),
+            Any::Bool(false) => return Cow::Borrowed(b"false"),
+            Any::Int(number) => put_int(scratch, number),
+            Any::Double(number) => put_double(scratch, number),
+            Any::Bytes(bytes) => put_base64(scratch, bytes),
+            Any::Array(_) | Any::Map(_) => put_json(scratch, self, 1, clean),
+        }
+        Cow::Borrowed(clean.cut_value(scratch))
+    }
+}
+
+impl<'a> Attribute<'a> {
+    #[inline]
+    pub fn parse(message: Message<'a>) -> Result<Self, Malformed> {
+        let mut attribute = Attribute::default();
+        let mut fields = message.fields();
+        while let Some(field) = fields.next()? {
+            match field {
+                (1, Value::Bytes(key)) => attribute.key = key,
+                (2, Value::Bytes(value)) => attribute.value.merge(fields.message(value))?,
+                _ => {}
+            }
+        }
+        Ok(attribute)
+    }
+}
+
+/// `value` as JSON; `depth` counts the arrays and maps around its members.
+fn put_json(out: &mut Vec<u8>, value: Any, depth: usize, clean: &mut Cleaner) {
+    match value {
+        Any::None => out.extend_from_slice(b"null"),
+        Any::String(raw) => {
+            let text = clean.utf8(raw);
+            put_json_string(out, &text);
+        }
+        Any::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+        Any::Int(number) => put_int(out, number),
+        Any::Double(number) if number.is_finite() => put_double(out, number),
+        Any::Double(number) => {
+            out.push(b'"');
+            put_double(out, number);
+            out.push(b'"');
+        }
+        Any::Bytes(bytes) => {
+            out.push(b'"');
+            put_base64(out, bytes);
+            out.push(b'"');
+        }
+        Any::Array(_) | Any::Map(_) if depth > clean.limits.nesting => {
+            clean.count(Reason::Nesting, 1);
+            out.extend_from_slice(TOO_DEEP);
+        }
+        Any::Array(bytes) => match members(bytes, Any::parse) {
+            Ok(members) => put_array(out, &members, depth, clean),
+            Err(Malformed) => put_malformed(out, clean),
+        },
+        Any::Map(bytes) => match members(bytes, Attribute::parse) {
+            Ok(members) => put_map(out, &members, depth, clean),
+            Err(Malformed) => put_malformed(out, clean),
+        },
+    }
+}
+
+impl<'a> Any<'a> {
+    fn parse(message: Message<'a>) -> Result<Self, Malformed> {
+        let mut value = Any::None;
+        value.merge(message)?;
+        Ok(value)
+    }
+}
+
+/// The values of an array or map message, all of them read before the first is written.
+fn members<'a, T>(
+    bytes: &'a [u8],
+    parse: impl Fn(Message<'a>) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    let mut members = Vec::new();
+    let mut fields = Message::root(bytes).fields();
+    while let Some(field) = fields.next()? {
+        if let (1, Value::Bytes(member)) = field {
+            members.push(parse(fields.message(member))?);
+        }
+    }
+    Ok(members)
+}
+
+fn put_malformed(out: &mut Vec<u8>, clean: &mut Cleaner) {
+    clean.count(Reason::NestedMalformed, 1);
+    out.extend_from_slice(MALFORMED);
+}
+
+fn put_array(out: &mut Vec<u8>, members: &[Any], depth: usize, clean: &mut Cleaner) {
+    out.push(b'[');
+    for (position, member) in members.iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        put_json(out, *member, depth + 1, clean);
+    }
+    out.push(b']');
+}
+
+fn put_map(out: &mut Vec<u8>, members: &[Attribute], depth: usize, clean: &mut Cleaner) {
+    let mut pairs: Vec<(Cow<[u8]>, Any)> =
+        members.iter().map(|member| (clean.utf8(member.key), member.value)).collect();
+    pairs.sort_by(|left, right| left.0.cmp(&right.0));
+    out.push(b'{');
+    let mut first = true;
+    for (position, (key, value)) in pairs.iter().enumerate() {
+        // Of a repeated key the last value stays; sorting has kept their order.
+        if pairs.get(position + 1).is_some_and(|next| next.0 == *key) {
+            clean.count(Reason::DuplicateAttribute, 1);
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        put_json_string(out, key);
+        out.push(b':');
+        put_json(out, *value, depth + 1, clean);
+    }
+    out.push(b'}');
+}
+
+fn put_json_string(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    let mut written = 0;
+    for (position, &byte) in text.iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&text[written..position]);
+        written = position + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            _ => put(out, format_args!("\\u{byte:04x}")),
+        }
+    }
+    out.extend_from_slice(&text[written..]);
+    out.push(b'"');
+}
+
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments) {
+    // Writing to a Vec cannot fail.
+    let _ = out.write_fmt(text);
+}
+
+fn put_int(out: &mut Vec<u8>, number: i64) {
+    let mut digits = [0u8; 20];
+    let mut start = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+/// The shortest digits, an exponent only below 1e-6 and from 1e21 on.
+fn put_double(out: &mut Vec<u8>, number: f64) {
+    let size = number.abs();
+    if number.is_nan() {
+        out.extend_from_slice(b"NaN");
+    } else if number.is_infinite() {
+        out.extend_from_slice(if number > 0.0 { b"Infinity" } else { b"-Infinity" });
+    } else if size == 0.0 || (1e-6..1e21).contains(&size) {
+        put(out, format_args!("{number}"));
+    } else {
+        let start = out.len();
+        put(out, format_args!("{number:e}"));
+        if size >= 1.0 {
+            let exponent = out[start..].iter().position(|&byte| byte == b'e');
+            if let Some(exponent) = exponent {
+                out.insert(start + exponent + 1, b'+');
+            }
+        }
+    }
+}
+
+fn put_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    for chunk in bytes.chunks(3) {
+        let [first, second, third] = [0, 1, 2].map(|at| u32::from(chunk.get(at).copied().unwrap_or(0)));
+        let bits = first << 16 | second << 8 | third;
+        for at in 0..4 {
+            out.push(if at <= chunk.len() {
+                BASE64[(bits >> (18 - 6 * at) & 63) as usize]
+            } else {
+                b'='
+            });
+        }
+    }
+}
