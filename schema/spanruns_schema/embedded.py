@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spanruns_schema.engine import error_of, insert_statement, with_settings
-from spanruns_schema.errors import ConfigError, StoreError, StoreUnavailable
+from spanruns_schema.engine import error_of, insert_statement, set_statements, with_settings
+from spanruns_schema.errors import ConfigError, StoreUnavailable
 from spanruns_schema.store import DATABASE, Parameters, Settings, literal
 
 MAX_IDLE_CONNECTIONS = 8
@@ -53,9 +53,21 @@ class EmbeddedStore:
         """The result in ClickHouse's `format`, as bytes."""
         return self._run(with_settings(sql, settings), parameters, format)
 
-    def command(
-        self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None
-    ) -> None:
+    def query_readonly(self, sql: str, *, format: str = "Native", settings: Settings | None = None) -> bytes:
+        """The result of a statement that somebody else wrote; it can neither write nor change `settings`."""
+        # A connection of its own, closed afterwards: what is set on it cannot be unset.
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+        connection = self._open()
+        try:
+            for statement in (f"USE {self.database}", *set_statements(settings), "SET readonly = 1"):
+                self._ask(connection, statement, None, "Null")
+            return self._ask(connection, sql, None, format)
+        finally:
+            connection.close()
+
+    def command(self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None) -> None:
         """Run a statement that returns nothing."""
         self._run(with_settings(sql, settings), parameters, "Null")
 
@@ -70,8 +82,15 @@ class EmbeddedStore:
         settings: Settings | None = None,
     ) -> None:
         """Insert one ready block. The same `token` inserts once, however often it is sent."""
-        statement = insert_statement(table, columns, format, token, settings)
-        self._run(statement.encode() + b"\n" + block, None, "Null")
+        statement = insert_statement(table, columns, token, settings)
+        with self._connection() as connection:
+            try:
+                # Not as a part of the statement: chdb garbles some binary data that follows one.
+                with connection.send_insert(statement, format) as inserter:
+                    inserter.append(block)
+                    inserter.finish()
+            except Exception as error:
+                raise error_of(str(error)) from error
 
     def close(self) -> None:
         """Close every connection, and with the last one the engine."""
@@ -81,16 +100,20 @@ class EmbeddedStore:
         for connection in [*idle, self._keeper]:
             connection.close()
 
-    def _run(self, statement: str | bytes, parameters: Parameters | None, format: str) -> bytes:
+    def _run(self, statement: str, parameters: Parameters | None, format: str) -> bytes:
         bound = {name: literal(value) for name, value in parameters.items()} if parameters else None
         with self._connection() as connection:
-            try:
-                result = connection.query(statement, format, params=bound)
-            except Exception as error:
-                raise error_of(str(error)) from error
-            if result.has_error():
-                raise error_of(result.error_message())
-            return bytes(result.bytes() or b"")
+            return self._ask(connection, statement, bound, format)
+
+    @staticmethod
+    def _ask(connection: Any, statement: str, bound: dict[str, str] | None, format: str) -> bytes:
+        try:
+            result = connection.query(statement, format, params=bound)
+        except Exception as error:
+            raise error_of(str(error)) from error
+        if result.has_error():
+            raise error_of(result.error_message())
+        return bytes(result.bytes() or b"")
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
@@ -103,7 +126,7 @@ class EmbeddedStore:
             connection.query(f"USE {self.database}")
         try:
             yield connection
-        except StoreError:
+        except BaseException:
             connection.close()
             raise
         with self._lock:

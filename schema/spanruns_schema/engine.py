@@ -60,15 +60,13 @@ def error_of(message: str) -> StoreError:
     return (StoreUnavailable if code in RETRYABLE_CODES else StoreRejected)(message, code)
 
 
-def insert_statement(
-    table: str, columns: Sequence[str], format: str, token: str, settings: Settings | None
-) -> str:
-    """`INSERT INTO … FORMAT …`, to be followed by a newline and the block."""
+def insert_statement(table: str, columns: Sequence[str], token: str, settings: Settings | None) -> str:
+    """`INSERT INTO … SETTINGS …`, still without the format of the block."""
     names = ", ".join(f"`{name}`" for name in columns)
     every: dict[str, str | int | float] = {**INSERT_SETTINGS, **(settings or {})}
     if token:
         every["insert_deduplication_token"] = token
-    return f"{with_settings(f'INSERT INTO {table} ({names})', every)} FORMAT {format}"
+    return with_settings(f"INSERT INTO {table} ({names})", every)
 
 
 def with_settings(sql: str, settings: Settings | None) -> str:
@@ -76,6 +74,11 @@ def with_settings(sql: str, settings: Settings | None) -> str:
     if not settings:
         return sql
     return f"{sql}\nSETTINGS " + ", ".join(f"{name} = {_setting(value)}" for name, value in settings.items())
+
+
+def set_statements(settings: Settings | None) -> list[str]:
+    """`settings` as statements for a connection of one's own."""
+    return [f"SET {name} = {_setting(value)}" for name, value in (settings or {}).items()]
 
 
 def _setting(value: str | int | float) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from spanruns_schema.engine import error_of, insert_statement, with_settings
 from spanruns_schema.errors import ConfigError, StoreError, StoreUnavailable
-from spanruns_schema.store import DATABASE, Parameters, Settings, literal
+from spanruns_schema.store import DATABASE, Parameter, Parameters, Settings, literal
+
+AUTHENTICATION_FAILED = 516
 
 
 class ServerStore:
@@ -45,12 +46,16 @@ class ServerStore:
                 secure=parts.scheme == "clickhouses",
                 autogenerate_session_id=False,
                 query_retries=0,
+                dedicated_pool=True,
                 settings={"session_timezone": "UTC", **dict(parse_qsl(parts.query))},
             )
             client.command(f"CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")
             client.database = database
         except ClickHouseError as error:
-            raise _translated(error) from error
+            translated = _translated(error)
+            if translated.code == AUTHENTICATION_FAILED:
+                raise ConfigError(f"ClickHouse at {parts.hostname} refuses user or password: {error}") from error
+            raise translated from error
         return cls(client, database)
 
     def query(
@@ -62,13 +67,16 @@ class ServerStore:
         settings: Settings | None = None,
     ) -> bytes:
         """The result in ClickHouse's `format`, as bytes."""
-        return self._call("raw_query", with_settings(sql, settings), _bound(parameters), fmt=format)
+        return self._call("raw_query", with_settings(sql, settings), _bound(parameters), format=format)
 
-    def command(
-        self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None
-    ) -> None:
+    def query_readonly(self, sql: str, *, format: str = "Native", settings: Settings | None = None) -> bytes:
+        """The result of a statement that somebody else wrote; it can neither write nor change `settings`."""
+        return self._call("raw_query", sql, settings={**(settings or {}), "readonly": 1}, format=format)
+
+    def command(self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None) -> None:
         """Run a statement that returns nothing."""
-        self._call("command", with_settings(sql, settings), _bound(parameters))
+        # Not the client's `command`: that puts parameters into the URL, however long they are.
+        self._call("raw_query", with_settings(sql, settings), _bound(parameters))
 
     def insert(
         self,
@@ -81,29 +89,43 @@ class ServerStore:
         settings: Settings | None = None,
     ) -> None:
         """Insert one ready block. The same `token` inserts once, however often it is sent."""
-        statement = insert_statement(table, columns, format, token, settings)
-        self._call("raw_insert", insert_block=statement.encode() + b"\n" + block)
+        statement = insert_statement(table, columns, token, settings)
+        self._call("raw_insert", insert_block=f"{statement} FORMAT {format}\n".encode() + block)
 
     def close(self) -> None:
         """Close the connection pool."""
         self._client.close()
 
-    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, method: str, *args: Any, format: str = "", **kwargs: Any) -> Any:
         from clickhouse_connect.driver.exceptions import ClickHouseError
 
+        if format:
+            # The header instead of a FORMAT clause, so that a clause in the statement itself wins.
+            kwargs["transport_settings"] = {"X-ClickHouse-Format": format}
         try:
             return getattr(self._client, method)(*args, **kwargs)
         except ClickHouseError as error:
             raise _translated(error) from error
 
 
+class _Verbatim:
+    """A bound parameter in our own spelling. clickhouse-connect passes the text of types it does not know as it is;
+    what it does know it would change: datetimes shifted to the server's zone, tuples and maps spelled otherwise."""
+
+    def __init__(self, value: Parameter) -> None:
+        self._text = literal(value)
+
+    def __str__(self) -> str:
+        return self._text
+
+
 def _bound(parameters: Parameters | None) -> dict[str, Any] | None:
-    if parameters is None:
-        return None
-    # clickhouse-connect would shift datetimes to the server's zone; ours are UTC and go as text.
-    return {k: literal(v) if isinstance(v, datetime | date) else v for k, v in parameters.items()}
+    return {name: _Verbatim(value) for name, value in parameters.items()} if parameters else None
 
 
 def _translated(error: Exception) -> StoreError:
+    code = getattr(error, "code", None)
+    if code:
+        return error_of(f"Code: {code}. {error}")
     translated = error_of(str(error))
     return translated if translated.code else StoreUnavailable(f"ClickHouse does not answer: {error}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from spanruns_schema.errors import ConfigError
 
-Parameter = str | int | float | bool | datetime | date | None | Sequence["Parameter"]
+Parameter = str | int | float | bool | datetime | date | None | Sequence["Parameter"] | Mapping[str, "Parameter"]
 Parameters = Mapping[str, Parameter]
 Settings = Mapping[str, str | int | float]
 
@@ -37,9 +37,11 @@ class Store(Protocol):
     ) -> bytes:
         """The result in ClickHouse's `format`, as bytes."""
 
-    def command(
-        self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None
-    ) -> None:
+    def query_readonly(self, sql: str, *, format: str = "Native", settings: Settings | None = None) -> bytes:
+        """As `query`, for a statement that somebody else wrote: the engine refuses to write, and the statement cannot
+        change `settings` (its limits). This alone does not keep it from files: see `spanruns_schema.gate`."""
+
+    def command(self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None) -> None:
         """Run a statement that returns nothing (DDL, INSERT SELECT)."""
 
     def insert(
@@ -102,11 +104,14 @@ def literal(value: Parameter) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+        # strftime would not pad years before 1000; without an offset a time is taken as UTC.
+        return (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None).isoformat(" ", "microseconds")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{_item(key)}:{_item(item)}" for key, item in value.items()) + "}"
     return "[" + ",".join(_item(item) for item in value) + "]"
 
 

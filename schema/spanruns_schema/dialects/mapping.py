@@ -71,7 +71,12 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "exception_": "Events.Attributes[indexOf(Events.Name, 'exception')]",
     }
     return _select(
-        [*mapping.stages(), {"role_": mapping.role(), "marker_": marker}, mapping.fields() | FLAGS, mapping.derived() | outcome],
+        [
+            *mapping.stages(),
+            {"role_": mapping.role(), "marker_": marker},
+            mapping.fields() | FLAGS,
+            mapping.derived() | outcome,
+        ],
         columns,
         "otel_traces",
         f"TraceId != '' AND SpanId != '' AND getSetting('log_comment') != '{FACTS_WRITTEN}'",
@@ -108,8 +113,8 @@ def event_facts_select(dialects: Sequence[Dialect]) -> str:
     return _select(
         [record, *mapping.stages()[1:], mapping.fields() | FLAGS, mapping.derived()],
         columns,
-        f"(SELECT * FROM otel_logs WHERE startsWith(EventName, 'spanruns.run.') "
-        f"OR startsWith(LogAttributes['event.name'], 'spanruns.run.'))",
+        "(SELECT * FROM otel_logs WHERE startsWith(EventName, 'spanruns.run.') "
+        "OR startsWith(LogAttributes['event.name'], 'spanruns.run.'))",
         f"event_ IN ({events}) AND length(ref_) = 49 AND getSetting('log_comment') != '{FACTS_WRITTEN}'",
     )
 
@@ -159,7 +164,9 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
         "trigger": only(run, field("trigger")),
         "trigger_detail": only(run, field("trigger_detail")),
         "queued_at": only(
-            run, f"toDateTime64(fromUnixTimestamp64Nano(toInt64OrZero({field('queued_at')}), 'UTC'), 6, 'UTC')", "toDateTime64(0, 6, 'UTC')"
+            run,
+            f"toDateTime64(fromUnixTimestamp64Nano(toInt64OrZero({field('queued_at')}), 'UTC'), 6, 'UTC')",
+            "toDateTime64(0, 6, 'UTC')",
         ),
         "waiting_ms": only(run, f"greatest(0, toFloat64OrZero({field('waiting_ms')}))", "0"),
         "session_id": field("session_id"),
@@ -310,8 +317,7 @@ class RowMapping:
     def _when(self, dialect: Dialect, when: When) -> list[str]:
         special = {"$span_name": "SpanName", "$scope": "ScopeName"}
         return [
-            match_any(special.get(key) or self._source(scoped(dialect, key)), values)
-            for key, values in when.items()
+            match_any(special.get(key) or self._source(scoped(dialect, key)), values) for key, values in when.items()
         ]
 
     def _source(self, source: str) -> str:
@@ -321,7 +327,10 @@ class RowMapping:
             return self.span_name()
         if source == "$status_message":
             return "StatusMessage" if self._attributes == "SpanAttributes" else "''"
-        kind, _, rest = source.partition(":")
+        tied, _, own = source.rpartition("|")
+        kind, _, rest = own.partition(":")
+        if tied and kind in ("resource", "prefix", "event"):
+            return f"if(dialect = {quote(tied)}, {self._source(own)}, '')"
         if kind == "resource":
             return f"ResourceAttributes[{quote(rest)}]"
         if kind == "prefix":

@@ -80,7 +80,9 @@ def _field_lists(dialects: Sequence[Dialect]) -> dict[str, list[str]]:
 
 def _uses(dialects: Sequence[Dialect], lists: dict[str, list[str]]) -> dict[str, int]:
     """How many fields and rules ask for each attribute key."""
-    asked: list[str] = [key.partition("#")[0] for keys in lists.values() for key in keys if _is_plain(key) or "#" in key]
+    asked: list[str] = [
+        key.partition("#")[0] for keys in lists.values() for key in keys if _is_plain(key) or "#" in key
+    ]
     # A key inside a rule or a path needs a slot of its own, so it counts twice.
     asked += [key.partition("#")[0] for keys in lists.values() for key in keys if "#" in key]
     for dialect in dialects:
@@ -93,10 +95,13 @@ def _uses(dialects: Sequence[Dialect], lists: dict[str, list[str]]) -> dict[str,
 
 
 def scoped(dialect: Dialect, source: str) -> str:
-    """A key without a dot, tied to its dialect."""
-    bare = "." not in source and ":" not in source and not source.startswith("$")
-    return f"{dialect.name}|{source}" if bare and dialect.name != BASE else source
+    """The source, tied to its dialect (`dialect|source`) where it would mean something else in others."""
+    if dialect.name == BASE or source.startswith("$"):
+        return source
+    bare = "." not in source
+    return f"{dialect.name}|{source}" if bare or (not _is_plain(source) and "#" not in source) else source
 
 
 def _is_plain(source: str) -> bool:
-    return not source.startswith("$") and "#" not in source and source.partition(":")[0] not in ("event", "prefix", "resource")
+    own = source.partition("|")[2] or source
+    return not own.startswith("$") and "#" not in own and own.partition(":")[0] not in ("event", "prefix", "resource")

@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS span_facts
     -- What the tree is computed on: one number per span instead of two strings.
     span_key UInt64 DEFAULT cityHash64(trace_id, span_id) CODEC(ZSTD(1)),
     parent_key UInt64 DEFAULT if(parent_span_id = '', 0, cityHash64(trace_id, parent_span_id)) CODEC(ZSTD(1)),
-    run_key UInt64 DEFAULT if(role IN ('run', 'workflow', 'chain') OR event != '', cityHash64(if(run_id != '', run_id, concat(trace_id, '-', span_id))), 0) CODEC(ZSTD(1)),
+    run_key UInt64 DEFAULT cityHash64(if(run_id != '', run_id, concat(trace_id, '-', span_id))) CODEC(ZSTD(1)),
     INDEX idx_inserted inserted_at TYPE minmax GRANULARITY 1,
     INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_run_id run_id TYPE bloom_filter(0.001) GRANULARITY 1

@@ -1,0 +1,155 @@
+"""The resolver: finds traces that have new facts and resolves them, soon when a run changed, seldom while it only grows."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from spanruns_schema.errors import StoreError
+from spanruns_schema.resolving import sql
+from spanruns_schema.store import Store, rows
+
+from spanruns_receiver.resolver.passes import resolve_traces
+from spanruns_receiver.resolver.stage import Stage
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+"""How often to look for facts when nobody pokes: those that another process wrote."""
+
+OVERLAP_S = 20.0
+"""How far back each look goes: an insert becomes visible a little later than the time it carries."""
+
+BUSY_SHARE, BUSY_MAX_S = 0.1, 30.0
+"""A trace that only grows is resolved again after this share of its age, and at least this often."""
+
+REMEMBERED = 200_000
+"""Traces whose state is kept; one that is forgotten is looked up in the store again."""
+
+PASS_TRACES = 20_000
+"""Traces resolved in one pass at most; the rest wait for the next, which follows at once."""
+
+
+@dataclass
+class _Trace:
+    first_s: float  # when this resolver first saw it
+    facts: int = 0  # seen inside the current window
+    later: int = 0
+    urgent_us: int = 0
+    resolved_s: float = 0.0
+    waits: bool = True  # has facts that are not resolved yet
+    due_s: float = 0.0
+
+
+class Resolver:
+    """Keeps `runs`, `tool_calls` and `model_calls` up to date with the facts of `store`, whoever writes them."""
+
+    def __init__(self, store: Store, *, since: datetime | None = None) -> None:
+        """Starts with facts written after `since` (an hour ago by default: what arrived while no resolver ran)."""
+        self._store = store
+        self._after = since or datetime.now(UTC) - timedelta(hours=1)
+        self._next = self._after
+        self._seen: OrderedDict[str, _Trace] = OrderedDict()
+        self._started_us = time.time_ns() // 1000
+        self._wake = threading.Event()
+        self.resolved_facts = 0
+        self.passes = 0
+        self.failures = 0
+
+    def poke(self) -> None:
+        """Say that facts were just written: the next pass starts at once."""
+        self._wake.set()
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """Make passes until `stop` is set, then one last over what is still waiting. Survives a store that is away."""
+        stage: Stage | None = None
+        while not stop.is_set():
+            try:
+                stage = stage or Stage(self._store)
+                more = self.make_pass(stage)
+            except StoreError as error:
+                self.failures += 1
+                log.warning("resolving failed, will try again: %s", error)
+                stage, more = None, False
+                stop.wait(1.0)
+            if not more:
+                self._wake.wait(self._pause())
+                self._wake.clear()
+        self._finish(stage)
+
+    def make_pass(self, stage: Stage, *, everything: bool = False) -> bool:
+        """Resolve what is due (with `everything`: all that waits); returns whether more is due already."""
+        now = time.monotonic()
+        self._look(now)
+        due = [t for t, state in self._seen.items() if state.waits and (everything or state.due_s <= now)]
+        chosen = due[:PASS_TRACES]
+        if chosen:
+            known = {trace for trace in chosen if self._seen[trace].resolved_s}
+            self.resolved_facts += resolve_traces(self._store, stage, chosen, known)
+            self.passes += 1
+            for trace in chosen:
+                self._seen[trace].waits = False
+                self._seen[trace].resolved_s = time.monotonic()
+        self._forget()
+        return len(due) > len(chosen)
+
+    def _look(self, now: float) -> None:
+        """Find traces with facts that were not there at the last look."""
+        moved = self._move_window()
+        window = {"after": self._after, "next": self._next}
+        for row in rows(self._store, sql("touched"), window):
+            trace = self._seen.get(row["trace_id"])
+            if trace is None:
+                trace = self._seen[row["trace_id"]] = _Trace(now)
+                # Its rows may be from before this process, or from before it was forgotten.
+                trace.resolved_s = 0.0 if row["first_us"] > self._started_us + OVERLAP_S * 1e6 else now
+            elif row["facts"] == trace.facts:
+                trace.later = row["later"]
+                continue
+            self._touch(row["trace_id"], trace, row, now)
+        if moved:
+            self._after = self._next
+            for trace in self._seen.values():
+                trace.facts, trace.later = trace.later, 0
+
+    def _touch(self, name: str, trace: _Trace, row: dict[str, int], now: float) -> None:
+        urgent = row["urgent_us"] > trace.urgent_us
+        trace.facts, trace.later, trace.urgent_us = row["facts"], row["later"], row["urgent_us"]
+        pause = 0.0 if urgent else min(BUSY_MAX_S, BUSY_SHARE * (now - trace.first_s))
+        due = max(now, trace.resolved_s + pause)
+        trace.due_s = min(due, trace.due_s) if trace.waits else due
+        trace.waits = True
+        self._seen.move_to_end(name)
+
+    def _move_window(self) -> bool:
+        """Every while, let the look after this one begin later: counts are kept for both bounds, so no fact is missed."""
+        bound = datetime.now(UTC) - timedelta(seconds=OVERLAP_S)
+        if bound - self._after < timedelta(seconds=OVERLAP_S):
+            self._next = self._after
+            return False
+        self._next = bound
+        return True
+
+    def _forget(self) -> None:
+        while len(self._seen) > REMEMBERED:
+            name, trace = next(iter(self._seen.items()))
+            if trace.waits:
+                return
+            del self._seen[name]
+
+    def _pause(self) -> float:
+        now = time.monotonic()
+        due = min((trace.due_s for trace in self._seen.values() if trace.waits), default=now + POLL_S)
+        return min(POLL_S, max(0.0, due - now))
+
+    def _finish(self, stage: Stage | None) -> None:
+        try:
+            stage = stage or Stage(self._store)
+            self.make_pass(stage, everything=True)
+            stage.close()
+        except StoreError as error:
+            log.warning("the last pass failed; the next start will make it: %s", error)

@@ -1,0 +1,113 @@
+"""One pass of the resolver: given traces are read, decided and written anew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from spanruns_schema.resolving import sql
+from spanruns_schema.store import Parameter, Store, rows
+
+from spanruns_receiver.resolver.columns import FACT, FACT_SQL
+from spanruns_receiver.resolver.stage import Stage
+from spanruns_receiver.resolver.summary import resolve
+
+BATCH_TRACES = 4_000
+BATCH_SPAN_S = 3_600
+"""A batch holds traces that began within this time of each other, so that it reads one narrow range of facts."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Traces that are resolved together, and the range in which all their facts lie."""
+
+    traces: list[str]
+    start: datetime
+    end: datetime
+
+
+def resolve_traces(store: Store, stage: Stage, traces: Sequence[str], known: Collection[str] | None = None) -> int:
+    """Resolve `traces`, in batches; returns how many facts were read.
+
+    `known` are those that may have rows from an earlier pass (all, when not given): theirs are looked up and replaced.
+    """
+    return sum(_resolve(store, stage, batch, known) for batch in batches(store, traces))
+
+
+def batches(store: Store, traces: Sequence[str]) -> Iterator[Batch]:
+    """Group traces by when they began."""
+    found = []
+    for start in range(0, len(traces), BATCH_TRACES):
+        found += rows(store, sql("ranges"), {"traces": list(traces[start : start + BATCH_TRACES])})
+    batch: list[str] = []
+    first = last = 0
+    for row in sorted(found, key=lambda row: (row["start_s"], row["trace_id"])):
+        if batch and (len(batch) >= BATCH_TRACES or row["start_s"] - first > BATCH_SPAN_S):
+            yield _batch(batch, first, last)
+            batch = []
+        if not batch:
+            first, last = row["start_s"], row["end_s"]
+        batch.append(row["trace_id"])
+        last = max(last, row["end_s"])
+    if batch:
+        yield _batch(batch, first, last)
+
+
+def _batch(traces: list[str], first: int, last: int) -> Batch:
+    # One second more: the range's bounds are whole seconds.
+    return Batch(traces, datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC) + timedelta(seconds=1))
+
+
+def _resolve(store: Store, stage: Stage, batch: Batch, known: Collection[str] | None) -> int:
+    facts = _facts(store, batch)
+    if facts["has_run_id"].any():
+        batch = _with_siblings(store, batch)
+        facts = _facts(store, batch)
+    resolved = resolve(facts)
+    parameters: dict[str, Parameter] = {
+        **stage.tables,
+        **_where(batch),
+        "version": time.time_ns() // 1000,
+        "enriched": bool((resolved.calls["span_key"] != resolved.calls["call_key"]).any()),
+    }
+    stage.fill("runs", resolved.runs)
+    stage.fill("members", resolved.members)
+    stage.fill("calls", resolved.calls)
+    try:
+        for name in ("rows", "runs", "tool_calls", "model_calls"):
+            store.command(sql(name), parameters)
+        old = batch.traces if known is None else [trace for trace in batch.traces if trace in known]
+        if old:
+            for name in ("forget_runs", "forget_tool_calls", "forget_model_calls"):
+                store.command(sql(name), {**parameters, "traces": old})
+    finally:
+        stage.clear()
+    return len(facts)
+
+
+def _facts(store: Store, batch: Batch) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    data = store.query(
+        f"SELECT {FACT_SQL} FROM span_facts FINAL "
+        "WHERE trace_id IN {traces:Array(String)} AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}",
+        _where(batch),
+        format="RowBinary",
+    )
+    return np.frombuffer(data, FACT)
+
+
+def _with_siblings(store: Store, batch: Batch) -> Batch:
+    """The batch with the other traces that its run ids occur in."""
+    others = [row["trace_id"] for row in rows(store, sql("siblings"), _where(batch))]
+    if not others:
+        return batch
+    found = rows(store, sql("ranges"), {"traces": others})
+    start = min([batch.start, *(datetime.fromtimestamp(row["start_s"], UTC) for row in found)])
+    end = max([batch.end, *(datetime.fromtimestamp(row["end_s"] + 1, UTC) for row in found)])
+    return Batch([*batch.traces, *others], start, end)
+
+
+def _where(batch: Batch) -> Mapping[str, Parameter]:
+    return {"traces": batch.traces, "from": batch.start, "to": batch.end}

@@ -1,0 +1,333 @@
+"""The numbers of runs and calls, from the tree: sums, times, status. Pure; arrays in, arrays out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Event, Role, Status, Use
+from spanruns_receiver.resolver.tree import Bools, Ints, Nodes, Tree, grow, nearest, nodes
+
+Table = NDArray[np.void]
+
+LATE_US = 50_000
+"""A run that ended unset was cancelled when its last call was, at its end: this is how far apart the two may be."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Rows for the stage: `runs` (RUN), `members` (MEMBER: which facts speak for which run), `calls` (CALL; tools and models)."""
+
+    runs: Table
+    members: Table
+    calls: Table
+
+
+def resolve(facts: Table) -> Resolved:
+    """Everything that can be said of the traces that `facts` (dtype FACT) holds, whole."""
+    spans = nodes(facts)
+    tree = grow(spans)
+    groups = _Groups(facts, spans, tree)
+    calls, enriched = _calls(spans, tree, groups)
+    runs = _runs(groups, calls)
+    return Resolved(runs, _members(groups, calls, runs), np.concatenate([calls.rows, enriched]))
+
+
+class _Groups:
+    """Runs as people see them: every span that carries the same run id is one run (a resumed or repeated run has several)."""
+
+    def __init__(self, facts: Table, spans: Nodes, tree: Tree) -> None:
+        self.facts, self.spans, self.tree = facts, spans, tree
+        own = spans.facts
+        self.heads: Ints = np.flatnonzero(tree.is_run)
+        self.keys, of_head = np.unique(own["run_key"][self.heads], return_inverse=True)
+        self.of_node = np.full(len(own), -1, np.int64)
+        self.of_node[self.heads] = of_head
+        self.of_head: Ints = of_head.astype(np.int64)
+        standing = tree.run >= 0
+        self.of_node[standing] = self.of_node[tree.run[standing]]
+        self.owner = np.full(len(own), -1, np.int64)  # the group around a node
+        owned = tree.owner >= 0
+        self.owner[owned] = self.of_node[tree.owner[owned]]
+        self.count = len(self.keys)
+        self.parent = self._parents()
+
+    def _parents(self) -> Ints:
+        parent = np.full(self.count, -1, np.int64)
+        around = self.owner[self.heads]
+        other = (around >= 0) & (around != self.of_head)
+        # The earliest segment's parent, whatever the order of the facts.
+        order = np.argsort(self.spans.facts["started_us"][self.heads][other], kind="stable")[::-1]
+        parent[self.of_head[other][order]] = around[other][order]
+        return _acyclic(parent)
+
+    def zeros(self, kind: Any = np.int64) -> Any:
+        return np.zeros(self.count, kind)
+
+
+@dataclass(frozen=True)
+class _Calls:
+    rows: Table
+    node: Ints
+    group: Ints
+    is_tool: Bools
+
+
+def _calls(spans: Nodes, tree: Tree, groups: _Groups) -> tuple[_Calls, Table]:
+    """One row per call; and, for tool calls that failed only in a repeat of theirs, the repeat that knows why."""
+    own = spans.facts
+    node = np.flatnonzero(tree.call == np.arange(len(own)))
+    rows = np.zeros(len(node), CALL)
+    rows["span_key"] = rows["call_key"] = own["span_key"][node]
+    group = groups.owner[node]
+    rows["run_key"][group >= 0] = groups.keys[group[group >= 0]]
+    is_tool = own["role"][node] == Role.TOOL
+    rows["status"] = np.where(own["event"][node] != Event.NONE, Status.RUNNING, own["status"][node])
+    rows["status"][rows["status"] == Status.UNSET] = Status.SUCCESS
+    _usage(rows, node, own, tree.call, spans.parent)
+    repeat = np.flatnonzero(
+        (tree.call >= 0)
+        & (tree.call != np.arange(len(own)))
+        & (own["role"] == Role.TOOL)
+        & (own["status"] == Status.FAILED)
+    )
+    repeat = repeat[own["status"][tree.call[repeat]] == Status.UNSET]
+    position = np.searchsorted(node, tree.call[repeat])
+    rows["status"][position] = Status.FAILED
+    enriched = rows[position].copy()
+    enriched["span_key"] = own["span_key"][repeat]
+    return _Calls(rows, node, group, is_tool), enriched
+
+
+def _usage(rows: Table, node: Ints, own: Table, call: Ints, parent: Ints) -> None:
+    """A model call's tokens: its own, else those of the spans that repeat it, each counted once."""
+    is_model = own["role"] == Role.MODEL
+    known = is_model & (np.any([own[name] > 0 for name in TOKENS], axis=0) | ~np.isnan(own["cost_usd"]))
+    above = nearest(parent, known)
+    counted = known & ((above < 0) | (call[np.maximum(above, 0)] != call))
+    at = np.searchsorted(node, call[counted])
+    for name in TOKENS:
+        np.add.at(rows[name], at, own[name][counted])
+    rows["cost_usd"] = _sum(own["cost_usd"][counted], at, len(node))
+
+
+def _runs(groups: _Groups, calls: _Calls) -> Table:
+    runs = np.zeros(groups.count, RUN)
+    runs["run_key"] = groups.keys
+    own = groups.spans.facts[groups.heads]
+    _family(runs, groups, own)
+    runs["is_workflow"] = np.bincount(groups.of_head, groups.tree.is_workflow[groups.heads], groups.count) > 0
+    _lifecycle(runs, groups, own, calls)
+    _counts(runs, groups, calls)
+    _reported(runs, groups)
+    return runs
+
+
+def _family(runs: Table, groups: _Groups, own: Table) -> None:
+    given = groups.zeros(np.uint64)
+    given[groups.of_head] = own["given_parent_key"]
+    given[given == groups.keys] = 0
+    has = groups.parent >= 0
+    runs["parent_run_key"] = given
+    runs["parent_run_key"][has] = groups.keys[groups.parent[has]]
+    top = np.arange(groups.count)
+    while (up := groups.parent[top] >= 0).any():
+        top[up] = groups.parent[top[up]]
+    runs["root_run_key"] = np.where(given[top] != 0, given[top], groups.keys[top])
+
+
+def _lifecycle(runs: Table, groups: _Groups, own: Table, calls: _Calls) -> None:
+    """When a run began and ended, and what it is now. A real end beats waiting, which beats running, in whatever order they came."""
+    status = _own_status(groups, calls)
+    is_span = own["event"] == Event.NONE
+    begun = is_span | (own["event"] != Event.QUEUED)
+    far = np.iinfo(np.int64).max
+    started = np.full(groups.count, far)
+    np.minimum.at(started, groups.of_head[begun], own["started_us"][begun])
+    only_queued = started == far
+    np.minimum.at(started, groups.of_head, np.where(only_queued[groups.of_head], own["started_us"], far))
+    runs["started_us"] = started
+    ended = is_span & (status != Status.WAITING)
+    order = np.argsort(own["ended_us"][ended], kind="stable")
+    last_group, last_status = groups.of_head[ended][order], status[ended][order]
+    runs["status"] = np.where(only_queued, Status.QUEUED, Status.RUNNING)
+    runs["status"][last_group] = np.where(last_status == Status.UNSET, Status.SUCCESS, last_status)
+    runs["ended_us"][last_group] = own["ended_us"][ended][order]
+    np.maximum.at(runs["heartbeat_interval_ms"], groups.of_head, own["heartbeat_interval_ms"])
+    _events(runs, groups)
+    _waiting(runs, groups, own, status, is_span)
+
+
+def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
+    """Each head's status: its own word, else that of a span folded into it, else cancelled when its last call was, at its end."""
+    own, tree = groups.spans.facts, groups.tree
+    status = own["status"].copy()
+    folded = np.flatnonzero((tree.run >= 0) & (tree.run != np.arange(len(own))) & (own["event"] == Event.NONE))
+    ill = folded[(status[folded] == Status.FAILED) | (status[folded] == Status.CANCELLED)]
+    ill = ill[status[tree.run[ill]] == Status.UNSET]
+    status[tree.run[ill]] = status[ill]
+    cancelled = calls.node[calls.rows["status"] == Status.CANCELLED]
+    if len(cancelled):
+        head = tree.owner[cancelled]
+        last = np.zeros(len(own), np.int64)
+        mine = tree.owner[calls.node] >= 0
+        np.maximum.at(last, tree.owner[calls.node[mine]], own["ended_us"][calls.node[mine]])
+        at_end = (head >= 0) & (own["ended_us"][cancelled] >= np.maximum(last[head], own["ended_us"][head] - LATE_US))
+        head = head[at_end]
+        status[head[status[head] == Status.UNSET]] = Status.CANCELLED
+    return np.asarray(status[groups.heads], np.uint8)
+
+
+def _events(runs: Table, groups: _Groups) -> None:
+    """Queued and last seen, from lifecycle events and from what the spans carry."""
+    facts = groups.facts
+    group = groups.of_node[groups.spans.member_of]
+    mine = group >= 0
+    facts, group = facts[mine], group[mine]
+    seen = (facts["event"] != Event.NONE) & (facts["event"] != Event.QUEUED)
+    np.maximum.at(runs["last_heartbeat_us"], group[seen], facts["event_us"][seen])
+    queued = np.where(facts["event"] == Event.QUEUED, facts["event_us"], facts["queued_us"])
+    far = np.iinfo(np.int64).max
+    first = np.full(groups.count, far)
+    np.minimum.at(first, group[queued > 0], queued[queued > 0])
+    runs["queued_us"] = np.where(first == far, 0, first)
+
+
+def _waiting(runs: Table, groups: _Groups, own: Table, status: NDArray[np.uint8], is_span: Bools) -> None:
+    """Time spent waiting, and since when a run waits now: from waiting/resumed events and from suspended segments."""
+    marks: dict[int, list[tuple[int, bool]]] = {}
+    facts = groups.facts
+    for index in np.flatnonzero((facts["event"] == Event.WAITING) | (facts["event"] == Event.RESUMED)):
+        group = int(groups.of_node[groups.spans.member_of[index]])
+        if group >= 0:
+            marks.setdefault(group, []).append((int(facts["event_us"][index]), facts["event"][index] == Event.WAITING))
+    for head in np.flatnonzero(is_span & (status == Status.WAITING)):
+        marks.setdefault(int(groups.of_head[head]), []).append((int(own["ended_us"][head]), True))
+    for head in np.flatnonzero(np.isin(groups.of_head, list(marks))):
+        marks[int(groups.of_head[head])].append((int(own["started_us"][head]), False))
+    told = np.bincount(groups.of_head, own["waiting_ms"], groups.count)
+    runs["waiting_ms"] = told
+    for group, pairs in marks.items():
+        total_us, since = _pair(sorted(pairs))
+        runs["waiting_ms"][group] = max(total_us / 1000, told[group])
+        if since and runs["status"][group] in (Status.RUNNING, Status.QUEUED):
+            runs["status"][group] = Status.WAITING
+            runs["waiting_since_us"][group] = since
+
+
+def _pair(marks: list[tuple[int, bool]]) -> tuple[int, int]:
+    """Microseconds between each wait and the resumption after it; and since when it waits still, 0 if it does not."""
+    total, since = 0, 0
+    for at, waits in marks:
+        if waits:
+            since = since or at
+        elif since:
+            total += at - since
+            since = 0
+    return total, since
+
+
+def _counts(runs: Table, groups: _Groups, calls: _Calls) -> None:
+    """Calls of the run itself; tokens and cost with all its sub-runs."""
+    mine = calls.group >= 0
+    group, rows, is_tool = calls.group[mine], calls.rows[mine], calls.is_tool[mine]
+    failed = rows["status"] == Status.FAILED
+    runs["tool_call_count"] = np.bincount(group, is_tool, groups.count)
+    runs["tool_error_count"] = np.bincount(group, is_tool & failed, groups.count)
+    runs["model_call_count"] = np.bincount(group, ~is_tool, groups.count)
+    for name in TOKENS:
+        np.add.at(runs[name], group, rows[name])
+    runs["cost_usd"] = _sum(rows["cost_usd"], group, groups.count)
+    is_span = groups.spans.facts["event"] == Event.NONE
+    around = np.where(groups.of_node >= 0, groups.of_node, groups.owner)
+    runs["spans_stored"] = np.bincount(around[is_span & (around >= 0)], minlength=groups.count)
+    for level in _deepest_first(groups.parent):
+        up = groups.parent[level]
+        for name in TOKENS:
+            np.add.at(runs[name], up, runs[name][level])
+        cost = runs["cost_usd"][level]
+        known = ~np.isnan(cost)
+        unset = np.isnan(runs["cost_usd"][up]) & known
+        runs["cost_usd"][up[unset]] = 0
+        np.add.at(runs["cost_usd"], up[known], cost[known])
+
+
+def _reported(runs: Table, groups: _Groups) -> None:
+    """What the run's own spans claim; 0 (and NaN for cost) where they claim nothing."""
+    own, tree = groups.spans.facts, groups.tree
+    runs["reported_cost_usd"] = np.nan
+    speaks = np.flatnonzero((groups.of_node >= 0) & (own["event"] == Event.NONE))
+    # A run's own span is written last, over those folded into it.
+    speaks = speaks[np.argsort(tree.is_run[speaks], kind="stable")]
+    for name in ("input_tokens", "output_tokens"):
+        told = speaks[own[name][speaks] > 0]
+        runs[f"reported_{name}"][groups.of_node[told]] = own[name][told]
+    told = speaks[~np.isnan(own["cost_usd"][speaks])]
+    runs["reported_cost_usd"][groups.of_node[told]] = own["cost_usd"][told]
+
+
+def _members(groups: _Groups, calls: _Calls, runs: Table) -> Table:
+    """Which spans speak for a run, and who first: its latest segment, what was folded into it, then its model calls."""
+    own, tree = groups.spans.facts, groups.tree
+    node = np.flatnonzero(groups.of_node >= 0)
+    rows = np.zeros(len(node), MEMBER)
+    rows["span_key"] = own["span_key"][node]
+    rows["run_key"] = groups.keys[groups.of_node[node]]
+    head = tree.run[node]
+    late = np.lexsort((own["span_key"][groups.heads], -own["started_us"][groups.heads]))
+    place = np.zeros(len(own), np.int64)
+    place[groups.heads[late]] = np.arange(len(late))
+    folded = node != head
+    rows["rank"] = place[head] * 4 + 1 + folded + (folded & (own["started_us"][node] > own["started_us"][head]))
+    content = [rows]
+    for use, has, newest in ((Use.INPUT, "has_input", False), (Use.OUTPUT, "has_output", True)):
+        content.append(_content_of_models(groups, calls, node, use, has, newest))
+    return np.concatenate(content)
+
+
+def _content_of_models(groups: _Groups, calls: _Calls, node: Ints, use: Use, has: str, newest: bool) -> Table:
+    """The first model call's input and the last one's output, for runs whose own spans carry none."""
+    own = groups.spans.facts
+    lacks = np.ones(groups.count, bool)
+    lacks[groups.of_node[node[own[has][node] > 0]]] = False
+    model = ~calls.is_tool & (calls.group >= 0) & (own[has][calls.node] > 0)
+    model[model] = lacks[calls.group[model]]
+    order = np.argsort(own["started_us"][calls.node[model]], kind="stable")
+    chosen = np.full(groups.count, -1, np.int64)
+    order = order if newest else order[::-1]
+    chosen[calls.group[model][order]] = calls.node[model][order]
+    group = np.flatnonzero(chosen >= 0)
+    rows = np.zeros(len(group), MEMBER)
+    rows["span_key"], rows["run_key"] = own["span_key"][chosen[group]], groups.keys[group]
+    rows["rank"], rows["use"] = np.iinfo(np.uint32).max // 4, use
+    return rows
+
+
+def _deepest_first(parent: Ints) -> list[Ints]:
+    """Indexes that have a parent, level by level from the deepest."""
+    depth = np.zeros(len(parent), np.int64)
+    at = parent.copy()
+    while (inside := at >= 0).any():
+        depth[inside] += 1
+        at[inside] = parent[at[inside]]
+    return [np.flatnonzero(depth == level) for level in range(int(depth.max(initial=0)), 0, -1)]
+
+
+def _acyclic(parent: Ints) -> Ints:
+    """Cut the parents of runs that are their own ancestors (run ids given twice can do that)."""
+    at = parent.copy()
+    for _ in range(len(parent).bit_length() + 1):
+        up = at >= 0
+        at[up] = at[at[up]]
+    return np.where(at >= 0, -1, parent)
+
+
+def _sum(values: NDArray[np.float64], at: Ints, count: int) -> NDArray[np.float64]:
+    """Sums by index, NaN where no value is known."""
+    known = ~np.isnan(values)
+    total = np.bincount(at[known], values[known], count)
+    seen = np.bincount(at[known], minlength=count) > 0
+    return np.where(seen, total, np.nan)

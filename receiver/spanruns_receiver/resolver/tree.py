@@ -1,0 +1,228 @@
+"""The rules of the tree: which spans are runs, which call belongs to which run, what a run's numbers are.
+
+Pure and set-based: arrays of facts in, arrays of decisions out; any depth, any order, whole batches of traces at once.
+A span is known by its 64-bit key, its parent by that one's key, so traces need not be told apart. Pointers up the tree are
+doubled until they stand still, so the number of rounds is the logarithm of the depth.
+
+Rules (docs/decisions/0002-resolver.md says why):
+- a chain is a workflow when nothing significant stands above it, else it is nothing;
+- a nameless agent is a workflow when another agent runs below it, else a run;
+- a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
+- a workflow above exactly one run is folded into it; with several or none it is itself a run;
+- a root without any run, but with calls below, makes a run;
+- a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanruns_receiver.resolver.columns import Event, Role
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """One entry per span: its own record if it has arrived, else what its lifecycle events say of it."""
+
+    facts: NDArray[np.void]  # the fact that speaks for the span (dtype FACT)
+    parent: Ints  # index of the parent, -1 at a root or where the parent has not arrived
+    member_of: Ints  # for every fact given to `nodes`: the index of its span
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What every node is. Indexes are into `Nodes`; -1 stands for none."""
+
+    run: Ints  # the run that the node stands for or was folded into
+    owner: Ints  # the nearest run around the node (a run's own is its parent)
+    call: Ints  # for tool and model spans: the call that the node stands for (itself, or the one it repeats)
+    is_run: Bools
+    is_workflow: Bools  # of runs: made from a workflow, or from a root
+
+
+def nodes(facts: NDArray[np.void]) -> Nodes:
+    """Fold facts to one node per span and link the nodes."""
+    # A span's own record speaks for it; else its `started` event, which knows the parent; else any event.
+    rank = np.where(facts["event"] == Event.STARTED, 1, facts["event"].astype(np.int64) + 1)
+    rank[facts["event"] == Event.NONE] = 0
+    order = np.lexsort((rank, facts["span_key"]))
+    keys, first, inverse = np.unique(facts["span_key"][order], return_index=True, return_inverse=True)
+    member_of = np.empty(len(facts), np.int64)
+    member_of[order] = inverse
+    own = facts[order][first]
+    parent_keys = _any_parent(facts, member_of, own)
+    position = np.searchsorted(keys, parent_keys)
+    position[position == len(keys)] = 0
+    known = (parent_keys != 0) & (keys[position] == parent_keys) & (parent_keys != keys)
+    return Nodes(own, _without_cycles(np.where(known, position, -1)), member_of)
+
+
+def _any_parent(facts: NDArray[np.void], member_of: Ints, own: NDArray[np.void]) -> NDArray[np.uint64]:
+    """A node's parent key; a heartbeat does not know it, but another event of the same span may."""
+    parents = own["parent_key"].copy()
+    told = (facts["event"] != Event.NONE) & (facts["parent_key"] != 0)
+    open_nodes = own["event"] != Event.NONE
+    for index in np.flatnonzero(told):
+        node = member_of[index]
+        if open_nodes[node] and parents[node] == 0:
+            parents[node] = facts["parent_key"][index]
+    return parents
+
+
+def nearest(parent: Ints, stop: Bools) -> Ints:
+    """For every node the nearest proper ancestor that `stop` marks, -1 where there is none."""
+    pointer = parent.copy()
+    while True:
+        moving = pointer >= 0
+        moving[moving] = ~stop[pointer[moving]]
+        if not moving.any():
+            return pointer
+        pointer[moving] = pointer[pointer[moving]]
+
+
+def roots(parent: Ints) -> Ints:
+    """For every node its topmost ancestor, itself at a root."""
+    top = nearest(parent, parent < 0)
+    return np.where(top < 0, np.arange(len(parent)), top)
+
+
+def grow(nodes: Nodes) -> Tree:
+    """Decide what every node is."""
+    parent, facts = nodes.parent, nodes.facts
+    role = _settled_roles(facts["role"].astype(np.int64), parent)
+    is_tool, is_model = role == Role.TOOL, role == Role.MODEL
+    around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
+    fold = _fold(role, around, nearest(parent, _is_run(role)), facts["name_key"])
+    fallback = _fallback_roots(role, parent)
+    runs = _is_run(role) | fallback
+    fold = np.where(fallback, np.arange(len(parent)), fold)
+    above = nearest(parent, runs)
+    stands = np.where(runs, fold, -1)
+    owner = np.where(above >= 0, stands[above], -1)
+    is_run = runs & (stands == np.arange(len(parent)))
+    owner = _owner_of_runs(owner, is_run, above, stands)
+    return Tree(
+        run=stands,
+        owner=owner,
+        call=_calls(facts, is_tool, is_model, parent, runs),
+        is_run=is_run,
+        is_workflow=is_run & (fallback | (role == Role.WORKFLOW)),
+    )
+
+
+def _is_run(role: Ints) -> Bools:
+    return np.isin(role, (Role.RUN, Role.WORKFLOW))
+
+
+def _settled_roles(role: Ints, parent: Ints) -> Ints:
+    """Chains and nameless agents become runs, workflows or nothing, by what stands above and below them."""
+    role = role.copy()
+    chain = role == Role.CHAIN
+    above = nearest(parent, role != Role.NONE)
+    role[chain] = np.where(above[chain] < 0, Role.WORKFLOW, Role.NONE)
+    agent = role == Role.AGENT
+    if agent.any():
+        above = nearest(parent, (role == Role.RUN) | agent | (role == Role.TOOL))
+        inner = (agent | (role == Role.RUN)) & (above >= 0)
+        has_inner = np.zeros(len(role), bool)
+        has_inner[above[inner]] = True
+        role[agent] = np.where(has_inner[agent], Role.WORKFLOW, Role.RUN)
+    return role
+
+
+def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> Ints:
+    """For every run or workflow the run that it is part of, itself where it is one of its own."""
+    itself = np.arange(len(role))
+    is_run, is_workflow = role == Role.RUN, role == Role.WORKFLOW
+    # Only what stands directly inside (no tool call between) can be the same run.
+    inside = np.where(_is_run(role) & (above >= 0) & (around == above), above, -1)
+    same = (inside >= 0) & (name != 0)
+    same[same] = is_run[inside[same]] & (name[same] == name[inside[same]])
+    fold = np.where(same, inside, itself)
+    fold = _settle(fold)
+    inside = np.where(same, -1, np.where(inside >= 0, fold[inside], -1))
+    below, only = _runs_below(np.flatnonzero(is_run & ~same), inside, is_workflow & ~same)
+    wrapper = is_workflow & ~same
+    outer = np.where(inside >= 0, inside, 0)
+    nested = wrapper & (inside >= 0) & wrapper[outer]
+    repeats = nested & ((below[outer] == below) | ((below == 0) & (below[outer] == 1)))
+    fold = np.where(wrapper & (below == 1), only, np.where(repeats, inside, fold))
+    return _settle(fold)
+
+
+def _runs_below(runs: Ints, inside: Ints, workflow: Bools) -> tuple[Ints, Ints]:
+    """How many runs each workflow has below it through workflows only, and one of them."""
+    below, only = np.zeros(len(inside), np.int64), np.full(len(inside), -1, np.int64)
+    at, run = inside[runs], runs
+    while True:
+        on = at >= 0
+        on[on] = workflow[at[on]]
+        at, run = at[on], run[on]
+        if not len(at):
+            return below, only
+        np.add.at(below, at, 1)
+        only[at] = run
+        at = inside[at]
+
+
+def _fallback_roots(role: Ints, parent: Ints) -> Bools:
+    """Plain roots without any run below, but with calls: they make the run."""
+    top = roots(parent)
+    has_run, has_call = np.zeros(len(role), bool), np.zeros(len(role), bool)
+    has_run[top[_is_run(role)]] = True
+    has_call[top[((role == Role.TOOL) | (role == Role.MODEL)) & (top != np.arange(len(role)))]] = True
+    found: Bools = (parent < 0) & (role == Role.NONE) & has_call & ~has_run
+    return found
+
+
+def _owner_of_runs(owner: Ints, is_run: Bools, above: Ints, stands: Ints) -> Ints:
+    """A run's owner is its parent run: where the run around it was folded into this very run, the one above that."""
+    owner = owner.copy()
+    climb = above.copy()
+    itself = np.arange(len(owner))
+    while True:
+        again = is_run & (owner == itself)
+        if not again.any():
+            return owner
+        climb[again] = above[climb[again]]
+        owner[again] = np.where(climb[again] >= 0, stands[climb[again]], -1)
+
+
+def _calls(facts: NDArray[np.void], is_tool: Bools, is_model: Bools, parent: Ints, runs: Bools) -> Ints:
+    """For every tool and model span the call that it stands for: the outermost of those that repeat each other."""
+    itself = np.arange(len(parent))
+    outer = nearest(parent, runs | is_tool)
+    at = np.maximum(outer, 0)
+    repeats = is_tool & (outer >= 0) & is_tool[at]
+    repeats &= facts["is_shadow"].astype(bool) | (facts["name_key"] == facts["name_key"][at])
+    call = np.where(repeats, outer, itself)
+    outer = nearest(parent, runs | is_tool | is_model)
+    repeats = is_model & (outer >= 0) & is_model[np.maximum(outer, 0)]
+    call = _settle(np.where(repeats, outer, call))
+    return np.where(is_tool | is_model, call, -1)
+
+
+def _settle(pointer: Ints) -> Ints:
+    """Follow pointers until each stands on one that points at itself."""
+    while True:
+        further = pointer[pointer]
+        if np.array_equal(further, pointer):
+            return pointer
+        pointer = further
+
+
+def _without_cycles(parent: Ints) -> Ints:
+    """Cut the parents of spans that are their own ancestors; real traces have none."""
+    pointer = parent.copy()
+    for _ in range(len(parent).bit_length() + 1):
+        moving = pointer >= 0
+        if not moving.any():
+            return parent
+        pointer[moving] = pointer[pointer[moving]]
+    return np.where(pointer >= 0, -1, parent)

@@ -1,0 +1,63 @@
+"""Classes of errors and the fingerprint that groups the same failure, as SQL expressions made from data."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from spanruns_schema.dialects.sql import quote
+
+
+@dataclass(frozen=True)
+class ErrorClass:
+    """Errors that want the same reaction: found by patterns (RE2) over `<type> <message>`, the first class that matches wins."""
+
+    name: str
+    title: str
+    patterns: tuple[str, ...]
+    actions: tuple[str, ...]
+
+
+UNKNOWN = "unknown"
+
+
+@cache
+def error_classes() -> tuple[ErrorClass, ...]:
+    """All classes, in the order in which they are tried."""
+    data = tomllib.loads(resources.files("spanruns_schema").joinpath("data", "error_classes.toml").read_text())
+    return tuple(
+        ErrorClass(name, item["title"], tuple(item["patterns"]), tuple(item["actions"]))
+        for name, item in data["classes"].items()
+    )
+
+
+def error_class_sql(error_type: str, error_message: str) -> str:
+    """SQL: the class of an error, `unknown` when no pattern matches."""
+    text = f"concat({error_type}, ' ', {error_message})"
+    branches = []
+    for item in error_classes():
+        if item.patterns:
+            patterns = ", ".join(quote(f"(?i){pattern}") for pattern in item.patterns)
+            branches += [f"multiMatchAny({text}, [{patterns}])", quote(item.name)]
+    return f"multiIf({', '.join(branches)}, {quote(UNKNOWN)})"
+
+
+def error_fingerprint_sql(error_type: str, error_message: str) -> str:
+    """SQL: 16 hex digits, equal for failures that differ only in numbers, ids, paths and quoted values."""
+    masked = f"substring({error_message}, 1, 2000)"
+    for pattern, mark in MASKS:
+        masked = f"replaceRegexpAll({masked}, {quote(pattern)}, {quote(mark)})"
+    return f"lower(hex(sipHash64({error_type}, {masked})))"
+
+
+MASKS = (
+    (r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}", "<id>"),
+    (r"'[^']*'|\"[^\"]*\"|`[^`]*`", "<value>"),
+    (r"(?:[A-Za-z]:)?[/\\][\w./\\-]+", "<path>"),
+    (r"\b(?:0x)?[0-9a-fA-F]{8,}\b", "<id>"),
+    (r"\d+", "<n>"),
+    (r"\s+", " "),
+)
+"""What is masked before messages are compared, in this order."""

@@ -1,0 +1,5 @@
+-- When each trace began and ended (seconds), so that its facts are found without a scan.
+SELECT TraceId AS trace_id, toUnixTimestamp(min(Start)) AS start_s, toUnixTimestamp(max(End)) AS end_s
+FROM otel_traces_trace_id_ts
+WHERE TraceId IN {traces:Array(String)}
+GROUP BY TraceId
