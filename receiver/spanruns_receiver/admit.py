@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from spanruns_schema.errors import Overloaded, SpanrunsError, TooLarge
+from spanruns_schema.errors import Overloaded, TooLarge
 
 from spanruns_receiver.decode import validate
 from spanruns_receiver.health import Metrics
@@ -73,7 +73,7 @@ class Admission:
         self.max_request_bytes = max_request_bytes
         self.memory = memory
         self._spool = spool
-        self._metrics = metrics
+        self.metrics = metrics
         self._recent = recent
         metrics.memory_bytes.set_function(lambda: memory.used_bytes)
 
@@ -85,19 +85,15 @@ class Admission:
         later).
         """
         started = time.perf_counter()
-        try:
-            with self.memory.hold(len(payload)):
-                result, outcome = self._export(signal, payload)
-        except SpanrunsError as error:
-            self.refused(door, error)
-            raise
-        self._metrics.requests.labels(door, outcome).inc()
-        self._metrics.acknowledge_seconds.observe(time.perf_counter() - started)
+        with self.memory.hold(len(payload)):
+            result, outcome = self._export(signal, payload)
+        self.metrics.requests.labels(door, outcome).inc()
+        self.metrics.acknowledge_seconds.observe(time.perf_counter() - started)
         return result
 
     def refused(self, door: str, error: BaseException) -> None:
         """Count a request that was refused with `error`."""
-        self._metrics.requests.labels(door, type(error).__name__).inc()
+        self.metrics.requests.labels(door, type(error).__name__).inc()
 
     def refusal(self) -> str:
         """Why a request would be refused now, empty when it would not."""
@@ -106,7 +102,7 @@ class Admission:
     def _export(self, signal: Signal, payload: bytes) -> tuple[ExportResult, str]:
         if len(payload) > self.max_request_bytes:
             raise TooLarge(f"the request has {len(payload)} bytes, the limit is {self.max_request_bytes}")
-        metrics = self._metrics
+        metrics = self.metrics
         metrics.received_bytes.labels(signal).inc(len(payload))
         checked = validate(signal, payload)
         accepted = checked.items - checked.rejected

@@ -70,7 +70,7 @@ class WebServer:
             raise ConfigError(f"{self._thread.name} could not be started") from self._failure
 
     def stop(self, grace_s: float) -> None:
-        """Take no new connections and return when open requests are answered, or cancelled after `grace_s`."""
+        """Take no new connections; return when open requests are answered, or cancelled after `grace_s`."""
         self._server.config.timeout_graceful_shutdown = max(1, round(grace_s))
         self._server.leave()
         if self._thread.ident is not None:

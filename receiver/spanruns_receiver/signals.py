@@ -58,6 +58,9 @@ class Exporter(Protocol):
     def export(self, signal: Signal, payload: bytes, *, door: str) -> ExportResult:
         """Make one `Export*ServiceRequest` durable; raises what `spanruns_schema.errors` lists."""
 
+    def refused(self, door: str, error: BaseException) -> None:
+        """Count a request that the door answers with `error`."""
+
 
 def response(signal: Signal, result: ExportResult) -> Message:
     """The `Export*ServiceResponse` for `result`; `partial_success` only where items were rejected (OTLP,

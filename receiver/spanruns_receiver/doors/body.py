@@ -123,9 +123,7 @@ def decoder_of(content_encoding: str) -> Decoder:
     )
 
 
-async def read_body(
-    chunks: AsyncIterator[bytes], decoder: Decoder, limit_bytes: int, memory: MemoryBudget
-) -> bytes:
+async def read_body(chunks: AsyncIterator[bytes], decoder: Decoder, limit_bytes: int, memory: MemoryBudget) -> bytes:
     """The whole body, decoded; what is held meanwhile is counted in `memory`.
 
     Raises `TooLarge` when the body, as sent or decoded, is over `limit_bytes`, `Malformed` when it does not

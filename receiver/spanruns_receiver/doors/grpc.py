@@ -93,6 +93,7 @@ def _export(signal: Signal, exporter: Exporter, tokens: BearerTokens) -> Callabl
             result = exporter.export(signal, request, door="grpc")
             return response(signal, result).SerializeToString()
         except Exception as error:
+            exporter.refused("grpc", error)
             _abort(context, error)
 
     return handle

@@ -208,9 +208,7 @@ class Spool:
             self._failed_at = time.monotonic()
             self._free = (float("-inf"), 0)
         for pending in batch:
-            pending.durable.set_exception(
-                Overloaded(f"the spool cannot be written: {error}", _WRITE_ERROR_RETRY_S)
-            )
+            pending.durable.set_exception(Overloaded(f"the spool cannot be written: {error}", _WRITE_ERROR_RETRY_S))
 
     # --- reading
 
@@ -251,6 +249,8 @@ class Spool:
     def close(self) -> None:
         """Commit what is queued, refuse the rest, and let another process have the directory."""
         with self._work:
+            if self._closing:
+                return
             self._closing = True
             self._work.notify_all()
             self._durable.notify_all()

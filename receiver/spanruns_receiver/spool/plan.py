@@ -115,7 +115,6 @@ def _read_slot(data: bytes) -> tuple[int, Plan] | None:
         return None
     raw: dict[str, Any] = json.loads(body)
     batches = tuple(
-        Batch(**{**batch, "items": tuple(batch["items"]) if batch["items"] else None})
-        for batch in raw["batches"]
+        Batch(**{**batch, "items": tuple(batch["items"]) if batch["items"] else None}) for batch in raw["batches"]
     )
     return generation, Plan(raw["next_sequence"], batches)

@@ -72,9 +72,7 @@ class Segment:
         sync(self._fd)
         self.size_bytes = size_bytes
 
-    def read(
-        self, offset: int, limit_bytes: int = _READ_BYTES
-    ) -> tuple[list[tuple[Record, bytes] | Damage], int]:
+    def read(self, offset: int, limit_bytes: int = _READ_BYTES) -> tuple[list[tuple[Record, bytes] | Damage], int]:
         """About `limit_bytes` of records (with payloads) and damage from `offset` on, and the offset behind
         them.
         """

@@ -33,8 +33,8 @@ class Segments:
         self._position = (0, 0, 0)  # sequence, first sequence of its segment, offset: where reading goes on
         self._all: tuple[Segment, ...] = tuple(self._open_all())
         self.next_sequence = self._recover(self._all[-1]) if self._all else 0
-        if self._all and self._all[-1].size_bytes == SEGMENT_HEADER_BYTES:
-            self.abandon(self._all[-1])
+        if self._all and self.next_sequence == self._all[-1].first_sequence:
+            self._put_aside(self._all[-1])
 
     @property
     def youngest(self) -> Segment | None:
@@ -148,8 +148,7 @@ class Segments:
                 path.unlink()
                 continue
             self._tell(path, Damage(0, path.stat().st_size, "no segment header"))
-            (self.directory / "damaged").mkdir(exist_ok=True)
-            path.replace(self.directory / "damaged" / path.name)
+            self._move_aside(path)
 
     def _recover(self, segment: Segment) -> int:
         """Cut off what a crash left behind the last sound record of the youngest segment; the sequence after
@@ -165,6 +164,19 @@ class Segments:
                     self._keep_aside(segment, item)
                     segment.cut(item.offset)
         return next_sequence
+
+    def _put_aside(self, segment: Segment) -> None:
+        """Drop a segment without any sound record; its name is wanted for the next one."""
+        self._all = self._all[:-1]
+        if segment.size_bytes == SEGMENT_HEADER_BYTES:
+            segment.delete()
+            return
+        segment.close()
+        self._move_aside(segment.path)
+
+    def _move_aside(self, path: Path) -> None:
+        (self.directory / "damaged").mkdir(exist_ok=True)
+        path.replace(self.directory / "damaged" / path.name)
 
     def _keep_aside(self, segment: Segment, damage: Damage) -> None:
         self._tell(segment.path, damage)

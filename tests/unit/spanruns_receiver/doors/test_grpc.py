@@ -1,0 +1,229 @@
+"""OTLP over gRPC, with raw calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+import trustme
+from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from spanruns_receiver.doors.grpc import GrpcDoor
+from spanruns_receiver.settings import load_settings
+from spanruns_receiver.signals import NAMES, SIGNALS, Exporter, ExportResult, Signal
+from spanruns_schema.errors import ConfigError
+
+from tests.support.otlp import REQUESTS, traces
+from tests.support.receiver import Front, running_front
+from tests.support.spools import contents
+
+
+def call(
+    channel: grpc.Channel,
+    payload: bytes,
+    signal: Signal = "traces",
+    *,
+    method: str = "",
+    metadata: Sequence[tuple[str, str]] = (),
+    compression: grpc.Compression | None = None,
+) -> bytes:
+    """One unary call with bytes as they are."""
+    unary = channel.unary_unary(method or NAMES[signal].grpc_method)
+    answer: bytes = unary(payload, timeout=20, metadata=metadata, compression=compression)
+    return answer
+
+
+@pytest.fixture
+def channel(front: Front) -> Iterator[grpc.Channel]:
+    """A connection to the running door."""
+    with grpc.insecure_channel(f"127.0.0.1:{front.grpc_port}") as channel:
+        yield channel
+
+
+def refused(channel: grpc.Channel, payload: bytes, **more: object) -> grpc.RpcError:
+    """The error of a call that must fail."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call(channel, payload, **more)  # type: ignore[arg-type]
+    return caught.value
+
+
+def details(error: grpc.RpcError) -> tuple[status_pb2.Status, error_details_pb2.RetryInfo | None]:
+    """The rich status of an error and the `RetryInfo` that the Python SDK looks for."""
+    trailers = dict(error.trailing_metadata())
+    info = trailers.get("google.rpc.retryinfo-bin")
+    return (
+        status_pb2.Status.FromString(trailers["grpc-status-details-bin"]),
+        None if info is None else error_details_pb2.RetryInfo.FromString(info),
+    )
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+def test_accepted(front: Front, channel: grpc.Channel, signal: Signal, compression: grpc.Compression) -> None:
+    """The answer to a good request is an empty response, and the request is in the spool as it was sent."""
+    payload = REQUESTS[signal](1, 2, 3)
+    assert call(channel, payload, signal, compression=compression) == b""
+    assert contents(front.spool) == [(1, payload)]
+
+
+def test_empty_request(channel: grpc.Channel) -> None:
+    """A request without anything in it succeeds."""
+    assert call(channel, b"") == b""
+
+
+def test_partial_success(channel: grpc.Channel) -> None:
+    """Spans that cannot be stored are told, with the status OK."""
+    answer = ExportTraceServiceResponse.FromString(call(channel, traces(1, bad=2)))
+    assert answer.partial_success.rejected_spans == 2
+    assert "trace id is not 16 bytes" in answer.partial_success.error_message
+
+
+def test_malformed(channel: grpc.Channel) -> None:
+    """Bytes that are no request are INVALID_ARGUMENT, without an invitation to retry."""
+    error = refused(channel, b"\x0a\xff")
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    status, info = details(error)
+    assert (status.code, info) == (3, None)
+    assert status.message == error.details()
+
+
+def test_too_large(channel: grpc.Channel) -> None:
+    """A request somewhat over the limit is told so by us, one far over by gRPC; neither is repeated."""
+    error = refused(channel, bytes(100_001))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "100001 bytes" in error.details()
+    error = refused(channel, bytes(1_000_000))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "google.rpc.retryinfo-bin" not in dict(error.trailing_metadata())
+
+
+def test_bomb(front: Front, channel: grpc.Channel) -> None:
+    """A small compressed message that would become a large one is refused, and the door goes on."""
+    error = refused(channel, bytes(300 * 2**20), compression=grpc.Compression.Gzip)
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert call(channel, traces(1)) == b""
+
+
+def test_unknown_method(channel: grpc.Channel) -> None:
+    """Another service is UNIMPLEMENTED."""
+    error = refused(channel, b"", method="/opentelemetry.proto.collector.profiles.v1/Export")
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_overload(tmp_path: Path) -> None:
+    """Without room the status is UNAVAILABLE, with the delay where every SDK looks for it."""
+    with (
+        running_front(tmp_path, min_free_bytes=2**60) as front,
+        grpc.insecure_channel(f"127.0.0.1:{front.grpc_port}") as channel,
+    ):
+        error = refused(channel, traces(1))
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        status, info = details(error)
+        assert info is not None
+        assert info.retry_delay.seconds == 2
+        packed = error_details_pb2.RetryInfo()
+        assert status.details[0].Unpack(packed)
+        assert packed == info
+
+
+def test_bearer_token(tmp_path: Path) -> None:
+    """Where tokens are set, a call without one is UNAUTHENTICATED."""
+    with (
+        running_front(tmp_path, ingest_tokens="secret", min_free_bytes=0) as front,
+        grpc.insecure_channel(f"127.0.0.1:{front.grpc_port}") as channel,
+    ):
+        assert refused(channel, traces(1)).code() is grpc.StatusCode.UNAUTHENTICATED
+        error = refused(channel, traces(1), metadata=[("authorization", "Bearer other")])
+        assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert call(channel, traces(1), metadata=[("authorization", "Bearer secret")]) == b""
+        assert len(contents(front.spool)) == 1
+
+
+class Broken:
+    """An exporter with a mistake in it."""
+
+    def export(self, signal: Signal, payload: bytes, *, door: str) -> ExportResult:
+        """Fail as nobody expected."""
+        raise ZeroDivisionError("inside")
+
+    def refused(self, door: str, error: BaseException) -> None:
+        """Nobody counts here."""
+
+
+@contextmanager
+def door_of(exporter: Exporter, **flags: object) -> Iterator[GrpcDoor]:
+    """A running gRPC door before `exporter`."""
+    door = GrpcDoor(exporter, load_settings(grpc_port=0, **flags))
+    door.start()
+    try:
+        yield door
+    finally:
+        door.stop(1)
+
+
+def test_mistake_of_ours_is_retryable() -> None:
+    """An error that nobody expected is UNAVAILABLE, and nothing from inside is told."""
+    with door_of(Broken()) as door, grpc.insecure_channel(f"127.0.0.1:{door.port}") as channel:
+        error = refused(channel, b"")
+        assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "internal error")
+
+
+def test_many_calls_at_once(front: Front, channel: grpc.Channel) -> None:
+    """More calls than there are threads are all answered."""
+    with ThreadPoolExecutor(64) as pool:
+        answers = list(pool.map(lambda n: call(channel, traces(n)), range(300)))
+    assert answers == [b""] * 300
+    assert len(contents(front.spool)) == 300
+
+
+def test_port_that_is_taken(front: Front) -> None:
+    """A taken port is an error that says which one and how to set another."""
+    with pytest.raises(ConfigError, match=rf"port {front.grpc_port} .*--grpc-port \(SPANRUNS_GRPC_PORT\)"):
+        GrpcDoor(Broken(), load_settings(grpc_port=front.grpc_port))
+
+
+def test_shared_port(tmp_path: Path) -> None:
+    """With `reuse_port` a second receiver opens the same port."""
+    with running_front(tmp_path / "one", reuse_port=True) as first:
+        second = GrpcDoor(Broken(), load_settings(grpc_port=first.grpc_port, reuse_port=True))
+        assert second.port == first.grpc_port
+        second.stop(0)
+
+
+def test_tls_and_client_certificates(tmp_path: Path) -> None:
+    """With TLS files the door speaks TLS, and with an authority for clients only to those it has signed."""
+    authority = trustme.CA()
+    server, client = authority.issue_cert("localhost"), authority.issue_cert("client")
+    stranger = trustme.CA().issue_cert("stranger")
+    files = {name: tmp_path / name for name in ("ca.pem", "cert.pem", "key.pem")}
+    authority.cert_pem.write_to_path(str(files["ca.pem"]))
+    server.cert_chain_pems[0].write_to_path(str(files["cert.pem"]))
+    server.private_key_pem.write_to_path(str(files["key.pem"]))
+    tls = {"tls_certificate": files["cert.pem"], "tls_key": files["key.pem"], "min_free_bytes": 0}
+
+    def secure(port: int, who: trustme.LeafCert | None) -> grpc.Channel:
+        chain = who.cert_chain_pems[0].bytes() if who else None
+        key = who.private_key_pem.bytes() if who else None
+        return grpc.secure_channel(
+            f"localhost:{port}", grpc.ssl_channel_credentials(authority.cert_pem.bytes(), key, chain)
+        )
+
+    with running_front(tmp_path / "one", **tls) as front, secure(front.grpc_port, None) as channel:
+        assert call(channel, traces(1)) == b""
+    with running_front(tmp_path / "two", **tls, tls_client_ca=files["ca.pem"]) as front:
+        with secure(front.grpc_port, client) as channel:
+            assert call(channel, traces(1)) == b""
+        for other in (None, stranger):
+            with secure(front.grpc_port, other) as channel:
+                assert refused(channel, traces(1)).code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_missing_tls_file(tmp_path: Path) -> None:
+    """A TLS file that cannot be read is an error that names it."""
+    settings = load_settings(grpc_port=0, tls_certificate=tmp_path / "x", tls_key=tmp_path / "nokey.pem")
+    with pytest.raises(ConfigError, match=r"cannot read .*nokey\.pem"):
+        GrpcDoor(Broken(), settings)
