@@ -18,6 +18,7 @@ class ServerStore:
 
     def __init__(self, client: Any, database: str) -> None:
         self._client = client
+        self._closed = False
         self.database = database
 
     @classmethod
@@ -67,11 +68,11 @@ class ServerStore:
         settings: Settings | None = None,
     ) -> bytes:
         """The result in ClickHouse's `format`, as bytes."""
-        return self._call("raw_query", with_settings(sql, settings), _bound(parameters), format=format)
+        return bytes(self._call("raw_query", with_settings(sql, settings), _bound(parameters), format=format))
 
     def query_readonly(self, sql: str, *, format: str = "Native", settings: Settings | None = None) -> bytes:
         """The result of a statement that somebody else wrote; it can neither write nor change `settings`."""
-        return self._call("raw_query", sql, settings={**(settings or {}), "readonly": 1}, format=format)
+        return bytes(self._call("raw_query", sql, settings={**(settings or {}), "readonly": 1}, format=format))
 
     def command(self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None) -> None:
         """Run a statement that returns nothing."""
@@ -94,11 +95,14 @@ class ServerStore:
 
     def close(self) -> None:
         """Close the connection pool."""
+        self._closed = True
         self._client.close()
 
     def _call(self, method: str, *args: Any, format: str = "", **kwargs: Any) -> Any:
         from clickhouse_connect.driver.exceptions import ClickHouseError
 
+        if self._closed:  # the driver's pool would open again by itself
+            raise StoreUnavailable("the store is closed")
         if format:
             # The header instead of a FORMAT clause, so that a clause in the statement itself wins.
             kwargs["transport_settings"] = {"X-ClickHouse-Format": format}
