@@ -139,9 +139,7 @@ def _container(value: Any, budget: _Budget, depth: int) -> Any:
         return _mapping(shown, budget, depth)
     fields = getattr(type(value), "model_fields", None)  # pydantic, without importing it
     if isinstance(fields, Mapping):
-        state = {
-            name: value.__dict__.get(name) for name, info in fields.items() if getattr(info, "repr", True)
-        }
+        state = {name: value.__dict__.get(name) for name, info in fields.items() if getattr(info, "repr", True)}
         return _mapping(state, budget, depth)
     return budget.text(_foreign(value))
 

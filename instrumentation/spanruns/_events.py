@@ -63,9 +63,7 @@ def identity_of(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
 class Lifecycle:
     """Writes the lifecycle events of this process's runs into an outbox."""
 
-    def __init__(
-        self, registry: Registry, resource: Callable[[], Resource], heartbeat_s: float, version: str
-    ) -> None:
+    def __init__(self, registry: Registry, resource: Callable[[], Resource], heartbeat_s: float, version: str) -> None:
         self._registry = registry
         self._resource = resource
         self._heartbeat_s = heartbeat_s
@@ -146,9 +144,7 @@ class Lifecycle:
             }
             outbox.put(self._record("spanruns.run.heartbeat", attributes, 0, 0))
 
-    def _record(
-        self, name: str, attributes: dict[str, Any], trace_id: int, span_id: int
-    ) -> ReadableLogRecord:
+    def _record(self, name: str, attributes: dict[str, Any], trace_id: int, span_id: int) -> ReadableLogRecord:
         from opentelemetry import trace
         from opentelemetry._logs import LogRecord, SeverityNumber
         from opentelemetry.context import Context
@@ -157,9 +153,7 @@ class Lifecycle:
 
         at = _clock.now_ns()
         flags = trace.TraceFlags(trace.TraceFlags.SAMPLED if span_id else trace.TraceFlags.DEFAULT)
-        span = trace.NonRecordingSpan(
-            trace.SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags)
-        )
+        span = trace.NonRecordingSpan(trace.SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags))
         record = LogRecord(
             timestamp=at,
             observed_timestamp=at,

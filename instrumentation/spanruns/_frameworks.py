@@ -171,9 +171,7 @@ FRAMEWORKS: Final = (
         "crewai",
         (_openinference("crewai", "CrewAIInstrumentor"), _traceloop("crewai", "CrewAIInstrumentor")),
     ),
-    Framework(
-        "agno", "agno", (_genai("agno", "AgnoInstrumentor"), _openinference("agno", "AgnoInstrumentor"))
-    ),
+    Framework("agno", "agno", (_genai("agno", "AgnoInstrumentor"), _openinference("agno", "AgnoInstrumentor"))),
 )
 """pydantic-ai, the MCP SDK from 2, Strands, Google ADK and Microsoft's agents need none.
 

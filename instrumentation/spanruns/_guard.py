@@ -31,9 +31,7 @@ def swallow(where: str) -> None:
         raise  # what the calling except block handles
     if where not in _warned:
         _warned.add(where)
-        log.warning(
-            "spanruns: %s failed; the service is not affected, it is only said once", where, exc_info=True
-        )
+        log.warning("spanruns: %s failed; the service is not affected, it is only said once", where, exc_info=True)
 
 
 def warn_once(key: str, message: str, *args: object) -> None:

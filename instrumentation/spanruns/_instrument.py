@@ -11,9 +11,7 @@ import sys
 from pathlib import Path
 
 BOOT = Path(__file__).parent / "_boot"
-USAGE = (
-    "usage: spanruns-instrument COMMAND [ARGUMENT ...]    for example: spanruns-instrument python app.py\n"
-)
+USAGE = "usage: spanruns-instrument COMMAND [ARGUMENT ...]    for example: spanruns-instrument python app.py\n"
 
 
 def environment(before: dict[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
 
     from spanruns._live import RunState
+    from spanruns._resource import Instance
 
 MESSAGES: Final = frozenset(("exception.message", "exception.stacktrace"))
 
@@ -43,7 +44,7 @@ def role_of(attributes: Mapping[str, Any]) -> Role:
     return "other"
 
 
-def clean_span(item: Finished, cleaner: Cleaner) -> ReadableSpan:
+def clean_span(item: Finished, cleaner: Cleaner, instance: Instance | None = None) -> ReadableSpan:
     """A copy of the span as it may leave."""
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -66,7 +67,7 @@ def clean_span(item: Finished, cleaner: Cleaner) -> ReadableSpan:
         name=cleaner.text("name", span.name),
         context=span.get_span_context(),
         parent=span.parent,
-        resource=span.resource,
+        resource=span.resource if instance is None else instance.of(span.resource),
         attributes=attributes,
         events=events,
         links=span.links,
@@ -100,18 +101,18 @@ def _clean_status(status: Status, cleaner: Cleaner) -> Status:
     )
 
 
-def pack_spans(cleaner: Cleaner) -> Callable[[Sequence[Finished]], bytes]:
+def pack_spans(cleaner: Cleaner, instance: Instance | None = None) -> Callable[[Sequence[Finished]], bytes]:
     """Bytes of an ExportTraceServiceRequest."""
 
     def pack(items: Sequence[Finished]) -> bytes:
         from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-        return encode_spans([clean_span(item, cleaner) for item in items]).SerializeToString()
+        return encode_spans([clean_span(item, cleaner, instance) for item in items]).SerializeToString()
 
     return pack
 
 
-def clean_log(record: ReadableLogRecord, cleaner: Cleaner) -> ReadableLogRecord:
+def clean_log(record: ReadableLogRecord, cleaner: Cleaner, instance: Instance | None = None) -> ReadableLogRecord:
     """A copy of the log record as it may leave."""
     import copy
 
@@ -125,15 +126,16 @@ def clean_log(record: ReadableLogRecord, cleaner: Cleaner) -> ReadableLogRecord:
         inner.body = cleaner.text("body", inner.body)
     elif inner.body is not None:
         inner.body = cleaner.attributes({"body": inner.body}).get("body")
-    return replace(record, log_record=inner)
+    resource = record.resource if instance is None else instance.of(record.resource)
+    return replace(record, log_record=inner, resource=resource)
 
 
-def pack_logs(cleaner: Cleaner) -> Callable[[Sequence[ReadableLogRecord]], bytes]:
+def pack_logs(cleaner: Cleaner, instance: Instance | None = None) -> Callable[[Sequence[ReadableLogRecord]], bytes]:
     """Bytes of an ExportLogsServiceRequest."""
 
     def pack(items: Sequence[ReadableLogRecord]) -> bytes:
         from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 
-        return encode_logs([clean_log(item, cleaner) for item in items]).SerializeToString()
+        return encode_logs([clean_log(item, cleaner, instance) for item in items]).SerializeToString()
 
     return pack

@@ -137,9 +137,7 @@ class Outbox(Generic[T]):
             thread = threading.Thread(target=self._main, name=f"spanruns-{self.name}", daemon=True)
             try:
                 thread.start()
-            except (
-                RuntimeError
-            ):  # the interpreter is going down: close() sends what is left, in its own thread
+            except RuntimeError:  # the interpreter is going down: close() sends what is left, in its own thread
                 return
             self._thread = thread
 
@@ -238,14 +236,10 @@ class Outbox(Generic[T]):
             self.counts.sent += len(parcel.items) - answer.rejected_items
             self.counts.dropped += answer.rejected_items
             if answer.rejected_items:
-                _guard.warn_once(
-                    "partial", "spanruns: the endpoint refused some %s: %s", self.name, answer.reason
-                )
+                _guard.warn_once("partial", "spanruns: the endpoint refused some %s: %s", self.name, answer.reason)
             return
         self._drop(parcel.items)
-        _guard.warn_once(
-            f"rejected {self.name}", "spanruns: the endpoint refuses %s: %s", self.name, answer.reason
-        )
+        _guard.warn_once(f"rejected {self.name}", "spanruns: the endpoint refuses %s: %s", self.name, answer.reason)
 
     def _back_off(self, answer: Answer) -> None:
         self.counts.retries += 1
@@ -282,8 +276,7 @@ class Outbox(Generic[T]):
                 if self._thread is None:
                     self._send_round()
                 with self._changed:
-                    if not self.is_empty:
-                        self._changed.wait(min(0.05, end - now))
+                    self._changed.wait_for(lambda: self.is_empty, min(0.05, end - now))
                 if self.counts.sent != sent:
                     give_up, sent = time.monotonic() + patience_s, self.counts.sent
             return self.is_empty

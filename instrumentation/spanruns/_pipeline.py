@@ -8,26 +8,31 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
-from spanruns import _ambient, _guard, _trigger
+from spanruns import _ambient, _foreign, _guard, _trigger
 from spanruns._content import Cleaner
 from spanruns._events import Lifecycle
 from spanruns._live import Registry, RunState
 from spanruns._otlp import Finished, pack_logs, pack_spans
 from spanruns._outbox import Outbox, Post
+from spanruns._resource import Instance, own_resource
 from spanruns._sender import Sender
-from spanruns._settings import Settings, script_name
+from spanruns._settings import Settings
 from spanruns._version import version
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk._logs import ReadableLogRecord
+    from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from spanruns._logs import Taker
+    from spanruns._metrics import RunMetrics
 
 EVENT_DELAY_S: Final = 0.05
 EXIT_PATIENT_S: Final = 10.0
@@ -42,46 +47,89 @@ class Pipeline:
 
         self.settings = settings
         self.cleaner = Cleaner(settings)
+        self.instance = Instance()
         self.registry = Registry()
         self.resource: Resource = own_resource(settings)
         self.lifecycle = Lifecycle(self.registry, lambda: self.resource, settings.heartbeat_s, version())
         self.posts = posts or {}
         self.spans: Outbox[Finished] = Outbox(
             "spans",
-            pack_spans(self.cleaner),
-            self._post("traces"),
+            pack_spans(self.cleaner, self.instance),
+            self.post("traces"),
             delay_s=settings.flush_s,
             max_items=settings.queue_items,
             max_bytes=settings.backlog_bytes,
             dropped=_count_dropped,
+            tick=self._push_theirs,
         )
         self.events: Outbox[ReadableLogRecord] = Outbox(
             "events",
-            pack_logs(Cleaner(settings)),
-            self._post("logs"),
+            pack_logs(Cleaner(settings), self.instance),
+            self.post("logs"),
             delay_s=EVENT_DELAY_S,
             max_items=settings.queue_items,
             max_bytes=settings.backlog_bytes,
             tick=self.lifecycle.tick,
         )
+        self.logs: Outbox[ReadableLogRecord] = Outbox(
+            "logs",
+            pack_logs(Cleaner(settings), self.instance),
+            self.post("logs"),
+            delay_s=settings.flush_s,
+            max_items=settings.queue_items,
+            max_bytes=settings.backlog_bytes,
+        )
         self.lifecycle.write_to(self.events)
         self.processor = RunProcessor(
-            self.registry, self.lifecycle, self.send, self._identity, flush=self.flush
+            self.registry, self.lifecycle, self.send, self._identity, self._count, flush=self.flush
         )
         self.provider: trace.TracerProvider = trace.get_tracer_provider()
+        self.their_processors: tuple[Any, ...] = ()
+        self._seen: tuple[Any, ...] = ()
+        self.taker: Taker | None = None
+        self.metrics: RunMetrics | None = None
+        self.meter_provider: MeterProvider | None = None
+        self.closing = False
+        self._push = False
         self._parent_decides = False
 
-    def _post(self, signal: str) -> Post:
+    def post(self, signal: str) -> Post:
+        """The way out for a signal: a connection of its own for each use."""
         return self.posts.get(signal) or Sender(self.settings.urls[signal], self.settings)
 
     def send(self, item: Finished) -> None:
         """Queue an ended span. The end of a root run goes at once: whoever waits for it waits for this."""
-        self.spans.put(item, urgent=item.extra is not None and item.span.parent is None)
+        ended_root = item.extra is not None and item.span.parent is None
+        if self.processor.sends:
+            self.spans.put(item, urgent=ended_root)
+        elif ended_root:
+            self._push = True
+            self.spans.wake()
+
+    def _push_theirs(self) -> float | None:
+        """Have the service's own exporter send a run's end now rather than with its next batch (our thread)."""
+        if self._push:
+            self._push = False
+            time.sleep(self.settings.flush_s / 2)  # its other spans of the moment come along
+            for processor in self.their_processors:
+                with _guard.guarded("flushing the service's exporter"):
+                    processor.force_flush(2_000)
+        return None
 
     @property
     def parent_decides(self) -> bool:
         """True if the sampler leaves out whatever is below a span that was left out."""
         return self._parent_decides
+
+    def _count(self, span: ReadableSpan, is_run: bool) -> None:
+        if self.metrics is not None:
+            self.metrics.ended(span, is_run)
+
+    def measure(self) -> None:
+        """Start sending metrics."""
+        from spanruns import _metrics
+
+        self.metrics = _metrics.install(self, self.post("metrics"))
 
     def tracer(self) -> trace.Tracer:
         """The tracer of our own spans."""
@@ -89,10 +137,9 @@ class Pipeline:
         self._parent_decides = "Parent" in type(sampler).__name__
         return self.provider.get_tracer("spanruns", version())
 
-    def _identity(
-        self, ctx: Context | None, own: Mapping[str, Any], around: RunState | None
-    ) -> dict[str, Any]:
+    def _identity(self, ctx: Context | None, own: Mapping[str, Any], around: RunState | None) -> dict[str, Any]:
         """What a run that starts does not say of itself, but its surroundings do."""
+        self._look_for_exporters()
         found: dict[str, Any] = {}
         if self.settings.workspace:
             found["spanruns.workspace"] = self.settings.workspace
@@ -114,6 +161,15 @@ class Pipeline:
             found.pop("spanruns.run.trigger_detail", None)
         return {key: value for key, value in found.items() if key not in own}
 
+    def _look_for_exporters(self) -> None:
+        """The service may add an exporter to our endpoint at any time; runs are rare enough to look then."""
+        seen = _foreign.processors_of(self.provider)
+        if seen != self._seen:
+            from spanruns import _provider
+
+            self._seen = seen
+            _provider.share(self)
+
     def _trigger(self, ctx: Context | None) -> dict[str, Any]:
         trigger = (self.settings.trigger, None) if self.settings.trigger else _trigger.detect(ctx)
         if trigger is None:
@@ -124,7 +180,7 @@ class Pipeline:
     @property
     def outboxes(self) -> tuple[Outbox[Any], ...]:
         """Every way out, events first."""
-        return (self.events, self.spans)
+        return (self.events, self.spans, self.logs)
 
     def flush(self, timeout_s: float = EXIT_PATIENT_S) -> bool:
         """Send everything now; False if the time ran out or the endpoint takes nothing."""
@@ -135,18 +191,21 @@ class Pipeline:
 
     def close(self) -> None:
         """Send what is left, within the exit deadlines, and stop."""
-        end = time.monotonic() + EXIT_PATIENT_S
+        self.closing = True
+        patience_s = self.settings.exit_s
         threads = [
-            threading.Thread(target=box.close, args=(max(end - time.monotonic(), 0.0), self.settings.exit_s))
-            for box in self.outboxes
+            threading.Thread(target=box.close, args=(EXIT_PATIENT_S, patience_s), daemon=True) for box in self.outboxes
         ]
+        if self.meter_provider is not None:
+            end = {"timeout_millis": patience_s * 1000}
+            threads.append(threading.Thread(target=self.meter_provider.shutdown, kwargs=end, daemon=True))
         try:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join()
+                thread.join(EXIT_PATIENT_S)
         except RuntimeError:  # no new threads while the interpreter goes down
-            give_up = time.monotonic() + self.settings.exit_s
+            give_up = time.monotonic() + patience_s
             for box in self.outboxes:
                 box.close(EXIT_PATIENT_S, max(give_up - time.monotonic(), 0.05))
 
@@ -155,24 +214,6 @@ def _count_dropped(items: object) -> None:
     for item in items:  # type: ignore[attr-defined]
         if item.run is not None:
             item.run.count(dropped=1)
-
-
-def own_resource(settings: Settings) -> Resource:
-    """The resource of a service that has set up none of its own."""
-    from opentelemetry.sdk.resources import Resource
-
-    attributes: dict[str, str] = {"service.instance.id": str(uuid.uuid4())}
-    if settings.environment:
-        attributes["deployment.environment.name"] = settings.environment
-    if settings.service_name:
-        attributes["service.name"] = settings.service_name
-    resource = Resource.create({})
-    given = {key: value for key, value in resource.attributes.items() if key == "service.instance.id"}
-    if "service.name" not in attributes and str(resource.attributes.get("service.name", "")).startswith(
-        "unknown"
-    ):
-        attributes["service.name"] = script_name()
-    return resource.merge(Resource({**attributes, **given}))
 
 
 _lock = threading.RLock()
@@ -194,9 +235,7 @@ def tracer() -> trace.Tracer:
     global _tracer
     found = _tracer
     if found is None:
-        found = _tracer = (
-            _current.tracer() if _current is not None else trace.get_tracer("spanruns", version())
-        )
+        found = _tracer = _current.tracer() if _current is not None else trace.get_tracer("spanruns", version())
     return found
 
 
@@ -222,11 +261,17 @@ def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipe
     with _lock:
         _disabled = not settings.enabled
         if _current is None and settings.enabled:
-            from spanruns import _provider
+            from spanruns import _logs, _provider
 
             pipeline = Pipeline(settings, posts)
             _provider.attach(pipeline)
             _current, _tracer = pipeline, None
+            with _guard.guarded("setting up logs"):
+                if settings.logs:
+                    _logs.install(pipeline)
+            with _guard.guarded("setting up metrics"):
+                if settings.metrics:
+                    pipeline.measure()
             atexit.register(_exit)
         return _current
 

@@ -14,15 +14,14 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from spanruns import _guard
 from spanruns._events import Lifecycle, identity_of
+from spanruns._foreign import Pending
 from spanruns._live import Registry, RunState, is_run_of
 from spanruns._otlp import Finished
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-_RUN_OPERATIONS: Final = frozenset(
-    ("invoke_agent", "invoke_workflow", "agent_call", "invoke_swarm", "invoke_graph")
-)
+_RUN_OPERATIONS: Final = frozenset(("invoke_agent", "invoke_workflow", "agent_call", "invoke_swarm", "invoke_graph"))
 _RUN_KINDS: Final = frozenset(("agent", "workflow"))
 
 
@@ -57,7 +56,7 @@ class RunProcessor(SpanProcessor):
         self,
         registry: Registry,
         lifecycle: Lifecycle,
-        finished: Callable[[Finished], None] | None,
+        finished: Callable[[Finished], None],
         ambient: Ambient | None = None,
         ended: Callable[[ReadableSpan, bool], None] | None = None,
         flush: Callable[[float], bool] | None = None,
@@ -68,6 +67,12 @@ class RunProcessor(SpanProcessor):
         self._ambient = ambient
         self._ended = ended
         self._flush = flush
+        self.sends = True
+        """False while an exporter of the service sends to our endpoint.
+
+        It finds what it needs in `pending`.
+        """
+        self.pending = Pending()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Find the run of a span that has just started; announce it if it is a run itself."""
@@ -135,8 +140,10 @@ class RunProcessor(SpanProcessor):
                 extra = state.completeness()
         if self._ended is not None:
             self._ended(span, extra is not None)
-        if self._finished is not None:
-            self._finished(Finished(span, state, extra))
+        item = Finished(span, state, extra)
+        if not self.sends and state is not None:
+            self.pending.put(context.span_id, item)
+        self._finished(item)
 
     def shutdown(self) -> None:
         """Send what is left; called by the provider when the process exits."""

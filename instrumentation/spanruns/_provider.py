@@ -2,18 +2,20 @@
 
 An SDK provider that is there gets our processor; where there is none, we make one. One that the service (or
 another distribution) sets later takes over: it gets our processor too, and spans of tracers handed out before
-reach both.
+reach both. An exporter of the service that already sends to our endpoint is left to it; then we send nothing
+ourselves.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-import wrapt
 from opentelemetry import trace
 
-from spanruns import _guard
+from spanruns import _foreign, _guard
+from spanruns._otlp import Finished, clean_span
+from spanruns._setters import GlobalProvider
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -21,19 +23,14 @@ if TYPE_CHECKING:
 
     from spanruns._pipeline import Pipeline
 
-LOCAL: Final = ("127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared with, never bound to
-
-_ours: Any = None
-"""The provider we made, while it is the global one."""
-
 
 def attach(pipeline: Pipeline) -> None:
     """Connect the pipeline with the tracer provider of this process, now and if it changes later."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
-        _set_own(pipeline)
-        return
-    if not join(pipeline, provider):
+        pipeline.provider = _new_provider(pipeline)
+        GlobalProvider(trace, "tracer", lambda later: _give_way(pipeline, later)).set(pipeline.provider)
+    elif not join(pipeline, provider):
         pipeline.provider = _new_provider(pipeline)
         _guard.warn_once(
             "provider",
@@ -47,13 +44,28 @@ def join(pipeline: Pipeline, provider: Any) -> bool:
     add = getattr(provider, "add_span_processor", None)
     if not callable(add):
         return False
-    if not _has(provider, pipeline.processor):
+    if not _foreign.has(provider, pipeline.processor):
         add(pipeline.processor)
     resource = getattr(provider, "resource", None)
     if resource is not None:
         pipeline.resource = resource
     pipeline.provider = provider
+    share(pipeline)
     return True
+
+
+def share(pipeline: Pipeline) -> None:
+    """Leave sending to exporters of the service that go to our endpoint, those added since included."""
+    pending = pipeline.processor.pending
+
+    def clean(span: ReadableSpan) -> ReadableSpan:
+        context = span.get_span_context()
+        item = pending.take(context.span_id) if context is not None else None
+        return clean_span(item or Finished(span), pipeline.cleaner)
+
+    found = _foreign.take_over(_foreign.processors_of(pipeline.provider), pipeline.settings.urls["traces"], clean)
+    pipeline.processor.sends = not found
+    pipeline.their_processors = tuple(found)
 
 
 def _new_provider(pipeline: Pipeline) -> Any:
@@ -64,88 +76,33 @@ def _new_provider(pipeline: Pipeline) -> Any:
     return provider
 
 
-def _set_own(pipeline: Pipeline) -> None:
-    global _ours
-    provider = _new_provider(pipeline)
-    trace.set_tracer_provider(provider)
-    pipeline.provider = provider
-    _ours = provider
-    _watch_setter(pipeline)
+def _give_way(pipeline: Pipeline, later: Any) -> None:
+    """`later` replaces the provider we made.
 
-
-def _processors(provider: Any) -> tuple[Any, ...]:
-    provider = getattr(provider, "provider", provider)  # a proxy of another distribution
-    return tuple(getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ()))
-
-
-def _has(provider: Any, processor: object) -> bool:
-    return any(found is processor for found in _processors(provider))
-
-
-def _watch_setter(pipeline: Pipeline) -> None:
-    """Let a provider that the service sets after us win, as if we had come second."""
-
-    def set_provider(wrapped: Any, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        later = args[0] if args else kwargs.get("tracer_provider")
-        if _ours is None or later is _ours or trace.get_tracer_provider() is not _ours:
-            return wrapped(*args, **kwargs)
-        with _guard.guarded("joining a provider that was set later"):
-            if _give_way(pipeline, later):
-                return None
-        return wrapped(*args, **kwargs)
-
-    if not hasattr(trace.set_tracer_provider, "__wrapped__"):
-        wrapt.wrap_function_wrapper(trace, "set_tracer_provider", set_provider)
-
-
-def _give_way(pipeline: Pipeline, later: Any) -> bool:
-    """Make `later` the global provider.
-
-    Spans of our own provider's tracers are shown to its processors as well.
+    Spans of the old one's tracers are shown to its processors as well.
     """
-    global _ours
-    from opentelemetry.util._once import Once
-
     from spanruns import _pipeline
 
-    earlier = _ours
-    if earlier is None or not join(pipeline, later):
-        return False
-    earlier.add_span_processor(_forwarder(later, pipeline.processor))
-    _ours = None
-    trace._TRACER_PROVIDER = None
-    trace._TRACER_PROVIDER_SET_ONCE = Once()
-    trace.set_tracer_provider(later)
-    _pipeline.forget_tracer()
-    return True
+    earlier: Any = pipeline.provider
+    if join(pipeline, later):
+        earlier.add_span_processor(_forwarder(lambda: _foreign.processors_of(later), pipeline.processor))
+        _pipeline.forget_tracer()
 
 
-def _forwarder(later: Any, ours: object) -> Any:
+def _forwarder(processors: Callable[[], tuple[Any, ...]], ours: object) -> Any:
     from opentelemetry.sdk.trace import SpanProcessor
 
     class Forwarder(SpanProcessor):
         """Shows spans of the provider we made to the processors of the one that replaced it."""
 
         def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-            for processor in _processors(later):
+            for processor in processors():
                 if processor is not ours:
                     processor.on_start(span, parent_context)
 
         def on_end(self, span: ReadableSpan) -> None:
-            for processor in _processors(later):
+            for processor in processors():
                 if processor is not ours:
                     processor.on_end(span)
 
     return Forwarder()
-
-
-def same_endpoint(one: str, other: str) -> bool:
-    """True if both URLs lead to the same OTLP receiver; its gRPC port 4317 and HTTP port 4318 count as one."""
-
-    def place(url: str) -> tuple[str, int]:
-        parts = urlsplit(url if "//" in url else f"//{url}")
-        host = "localhost" if parts.hostname in LOCAL else parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        return host, 4318 if port == 4317 else port
-
-    return place(one) == place(other)

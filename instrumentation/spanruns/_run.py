@@ -84,7 +84,7 @@ class RunBlock:
         parent_run_id: str | None = None,
         queued_at: datetime | int | None = None,
         parameters: Mapping[str, object] | None = None,
-        input: object = None,  # noqa: A002 - the column's own word
+        input: object = None,
         capture: bool = True,
         parent: Any = None,
     ) -> None:
@@ -239,7 +239,7 @@ def run(
     user_id: str | None = None,
     workspace: str | None = None,
     parameters: Mapping[str, object] | None = None,
-    input: object = None,  # noqa: A002 - the column's own word
+    input: object = None,
     queued_at: datetime | int | None = None,
     sla: float | timedelta | None = None,
     tags: Sequence[str] = (),

@@ -52,9 +52,7 @@ _AUTHORIZATION: Final = re.compile(
     r"(?i)\b(?:(bearer)((?:\s|%20)+)(?=\S*[0-9]|\S{20})[A-Za-z0-9._~+/-]{8,}=*"
     r"|(basic|token|apikey)((?:\s|%20)+)(?=[A-Za-z+/_-]*[0-9=])[A-Za-z0-9+/_-]{12,}=*)"
 )
-_URL_CREDENTIALS: Final = re.compile(
-    r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'\\]{0,256}):[^\s/@\"'\\]{1,512}@"
-)
+_URL_CREDENTIALS: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'\\]{0,256}):[^\s/@\"'\\]{1,512}@")
 
 _KEY_WORDS: Final = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|api[_-]?key|apikey|access[_-]?key(?:[_-]?id)?|secret[_-]?key|"
@@ -79,9 +77,7 @@ _PAIR: Final = re.compile(
     """
 )
 _CONTAINER: Final = re.compile(rf"""(?i)(?<![A-Za-z])(?:{_KEY_WORDS})\\*["']\s*:\s*[\[{{]""")
-_HINTS: Final = re.compile(
-    r"(?i)pass|pwd|secret|key|token|auth|cookie|credential|connection|otp|bearer|basic|://"
-)
+_HINTS: Final = re.compile(r"(?i)pass|pwd|secret|key|token|auth|cookie|credential|connection|otp|bearer|basic|://")
 _EMAIL: Final = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
 )

@@ -104,7 +104,7 @@ class ToolBlock:
         self,
         name: str | None,
         *,
-        type: str,  # noqa: A002 - the convention's own word
+        type: str,
         call_id: str | None,
         arguments: object,
         capture: bool,
@@ -143,9 +143,7 @@ class ToolBlock:
             try:
                 pipeline = _pipeline.current()
                 limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
-                span = _pipeline.tracer().start_span(
-                    span_name, None, attributes=attributes, start_time=_clock.now_ns()
-                )
+                span = _pipeline.tracer().start_span(span_name, None, attributes=attributes, start_time=_clock.now_ns())
                 if named is not None and (args or kwargs) and span.is_recording():
                     span.set_attribute(ARGUMENTS, to_json(named(args, kwargs), limit))
                 return ToolCall(span, limit if self._capture else 0)
@@ -216,7 +214,7 @@ def tool(
     name: Any = None,
     /,
     *,
-    type: str = "function",  # noqa: A002 - the convention's own word
+    type: str = "function",
     call_id: str | None = None,
     arguments: object = None,
     capture: bool = True,

@@ -36,9 +36,7 @@ def _from_span(span: trace.Span) -> Found | None:
         return None
     method = attributes.get("http.request.method") or attributes.get("http.method")
     if method:
-        route = (
-            attributes.get("http.route") or attributes.get("url.path") or attributes.get("http.target") or ""
-        )
+        route = attributes.get("http.route") or attributes.get("url.path") or attributes.get("http.target") or ""
         return "http", f"{method} {str(route).partition('?')[0]}".strip()
     if "rpc.system" in attributes or "rpc.system.name" in attributes:
         return "api", attributes.get("rpc.method")
