@@ -75,7 +75,7 @@ impl Shared {
             made.names.push(name.into_owned());
         }
         clean.count(Reason::AttributesDropped, list.dropped);
-        values.values(&mut made.values);
+        made.values = values.into_encoded();
         made
     }
 }
@@ -88,6 +88,8 @@ pub struct Attributes {
     values: Strings,
     /// By key, the last row that had it.
     seen: Vec<u64>,
+    /// By key + 1, the key that came after it last time; at 0, the one that came first.
+    next: Vec<u32>,
     rows: u64,
     scratch: Vec<u8>,
     /// By key number of the shared attributes, the key number here.
@@ -97,8 +99,10 @@ pub struct Attributes {
 impl Attributes {
     pub fn push(&mut self, list: &List, clean: &mut Cleaner) {
         self.rows += 1;
+        let mut place = 0;
         for attribute in &list.kept {
-            let key = self.key(attribute.key, clean);
+            let key = self.key(place, attribute.key, clean);
+            place = key as usize + 1;
             if self.seen[key as usize] == self.rows {
                 clean.count(Reason::DuplicateAttribute, 1);
                 continue;
@@ -131,22 +135,32 @@ impl Attributes {
         self.end();
     }
 
+    /// The number of the key `raw` at `place` of `next`.
     #[inline]
-    fn key(&mut self, raw: &[u8], clean: &mut Cleaner) -> u32 {
+    fn key(&mut self, place: usize, raw: &[u8], clean: &mut Cleaner) -> u32 {
+        // Attributes mostly come in the order in which they came before.
+        if let Some(&next) = self.next.get(place) {
+            if self.keys.dictionary.get(next) == raw {
+                return next;
+            }
+        }
         // What is in the dictionary needs no cleaning.
-        match self.keys.dictionary.find(raw) {
+        let key = match self.keys.dictionary.find(raw) {
             Some(key) => key,
             None => {
                 let name = clean.name(raw);
                 self.intern(&name)
             }
-        }
+        };
+        self.next[place] = key;
+        key
     }
 
     fn intern(&mut self, name: &[u8]) -> u32 {
         let key = self.keys.dictionary.intern(name);
-        if key as usize >= self.seen.len() {
-            self.seen.resize(key as usize + 1, 0);
+        if self.seen.len() < self.keys.dictionary.len() {
+            self.seen.resize(self.keys.dictionary.len(), 0);
+            self.next.resize(self.keys.dictionary.len() + 1, key);
         }
         key
     }
@@ -157,17 +171,13 @@ impl Attributes {
 }
 
 impl Column for Attributes {
-    fn size(&self) -> usize {
-        self.offsets.size() + self.keys.size() + self.values.size()
+    fn prefix(&self, block: &mut Vec<Vec<u8>>) {
+        self.keys.prefix(block);
     }
 
-    fn prefix(&self, out: &mut Vec<u8>) {
-        self.keys.prefix(out);
-    }
-
-    fn values(&self, out: &mut Vec<u8>) {
-        self.offsets.values(out);
-        self.keys.values(out);
-        self.values.values(out);
+    fn values(&mut self, block: &mut Vec<Vec<u8>>) {
+        self.offsets.values(block);
+        self.keys.values(block);
+        self.values.values(block);
     }
 }

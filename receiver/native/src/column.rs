@@ -10,13 +10,11 @@ const LABEL_VERSION: u64 = 1;
 const LABEL_FLAGS: u64 = 0x600;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// A column that can write itself.
+/// A column that gives itself away, as the pieces of which a block is made.
 pub trait Column {
     /// What comes before the values, once a column.
-    fn prefix(&self, _out: &mut Vec<u8>) {}
-    fn values(&self, out: &mut Vec<u8>);
-    /// About how many bytes `values` writes.
-    fn size(&self) -> usize;
+    fn prefix(&self, _block: &mut Vec<Vec<u8>>) {}
+    fn values(&mut self, block: &mut Vec<Vec<u8>>);
 }
 
 pub fn put_varint(out: &mut Vec<u8>, mut value: usize) {
@@ -47,12 +45,8 @@ impl Numbers {
 }
 
 impl Column for Numbers {
-    fn size(&self) -> usize {
-        self.0.len()
-    }
-
-    fn values(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
+    fn values(&mut self, block: &mut Vec<Vec<u8>>) {
+        block.push(std::mem::take(&mut self.0));
     }
 }
 
@@ -76,6 +70,11 @@ impl Strings {
         }
     }
 
+    /// The encoded strings.
+    pub fn into_encoded(self) -> Vec<u8> {
+        self.0
+    }
+
     /// Strings that are encoded already.
     pub fn extend_encoded(&mut self, values: &[u8]) {
         self.0.extend_from_slice(values);
@@ -83,12 +82,8 @@ impl Strings {
 }
 
 impl Column for Strings {
-    fn size(&self) -> usize {
-        self.0.len()
-    }
-
-    fn values(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
+    fn values(&mut self, block: &mut Vec<Vec<u8>>) {
+        block.push(std::mem::take(&mut self.0));
     }
 }
 
@@ -157,36 +152,34 @@ impl Labels {
 }
 
 impl Column for Labels {
-    fn size(&self) -> usize {
-        self.dictionary.bytes.len() + 4 * (self.dictionary.len() + self.indexes.len())
+    fn prefix(&self, block: &mut Vec<Vec<u8>>) {
+        block.push(LABEL_VERSION.to_le_bytes().to_vec());
     }
 
-    fn prefix(&self, out: &mut Vec<u8>) {
-        put_u64(out, LABEL_VERSION);
-    }
-
-    fn values(&self, out: &mut Vec<u8>) {
+    fn values(&mut self, block: &mut Vec<Vec<u8>>) {
         if self.indexes.is_empty() {
             return;
         }
+        let mut out = Vec::new();
         let width = match self.dictionary.len() {
             0..=0x100 => 0,
             0x101..=0x1_0000 => 1,
             _ => 2,
         };
-        put_u64(out, LABEL_FLAGS | width);
-        put_u64(out, self.dictionary.len() as u64);
+        put_u64(&mut out, LABEL_FLAGS | width);
+        put_u64(&mut out, self.dictionary.len() as u64);
         for number in 0..self.dictionary.len() as u32 {
             let label = self.dictionary.get(number);
-            put_varint(out, label.len());
+            put_varint(&mut out, label.len());
             out.extend_from_slice(label);
         }
-        put_u64(out, self.indexes.len() as u64);
+        put_u64(&mut out, self.indexes.len() as u64);
         match width {
             0 => out.extend(self.indexes.iter().map(|&index| index as u8)),
             1 => out.extend(self.indexes.iter().flat_map(|&index| (index as u16).to_le_bytes())),
             _ => out.extend(self.indexes.iter().flat_map(|&index| index.to_le_bytes())),
         }
+        block.push(out);
     }
 }
 
@@ -207,16 +200,12 @@ impl<C> Array<C> {
 }
 
 impl<C: Column> Column for Array<C> {
-    fn size(&self) -> usize {
-        self.offsets.size() + self.items.size()
+    fn prefix(&self, block: &mut Vec<Vec<u8>>) {
+        self.items.prefix(block);
     }
 
-    fn prefix(&self, out: &mut Vec<u8>) {
-        self.items.prefix(out);
-    }
-
-    fn values(&self, out: &mut Vec<u8>) {
-        self.offsets.values(out);
-        self.items.values(out);
+    fn values(&mut self, block: &mut Vec<Vec<u8>>) {
+        self.offsets.values(block);
+        self.items.values(block);
     }
 }

@@ -14,6 +14,7 @@ mod value;
 mod wire;
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -41,10 +42,28 @@ enum Signal {
 }
 
 struct Made {
-    /// (table, rows, native block)
-    blocks: Vec<(&'static str, usize, Vec<u8>)>,
+    blocks: Vec<Block>,
     cleaned: Counts,
     rejected: Counts,
+}
+
+/// Rows of a table; the pieces of its block in order.
+struct Block {
+    table: &'static str,
+    rows: usize,
+    pieces: Vec<Vec<u8>>,
+}
+
+impl Block {
+    fn bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let size = self.pieces.iter().map(Vec::len).sum();
+        PyBytes::new_with(py, size, |mut room| {
+            for piece in &self.pieces {
+                room.write_all(piece)?;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// A payload that is not taken, by its position, and why.
@@ -77,8 +96,8 @@ impl Decoder {
         let blocks = made
             .blocks
             .into_iter()
-            .map(|(table, rows, native)| (table, rows, PyBytes::new(py, &native)))
-            .collect();
+            .map(|block| Ok((block.table, block.rows, block.bytes(py)?)))
+            .collect::<PyResult<_>>()?;
         Ok((blocks, made.cleaned, made.rejected))
     }
 
@@ -144,16 +163,16 @@ fn decode(
                 env.walk(&mut spans, payload, at(position)).map_err(|why| failed(position, why))?;
             }
             rejected = spans.rejected;
-            let table = &spans.table;
-            blocks.extend(block("otel_traces", table.rows, &table.columns(), headers));
+            let table = &mut spans.table;
+            blocks.extend(block("otel_traces", table.rows, table.columns(), headers));
         }
         Signal::Logs => {
             let mut records = logs::Records::default();
             for (position, payload) in payloads.iter().enumerate() {
                 env.walk(&mut records, payload, at(position)).map_err(|why| failed(position, why))?;
             }
-            let table = &records.table;
-            blocks.extend(block("otel_logs", table.rows, &table.columns(), headers));
+            let table = &mut records.table;
+            blocks.extend(block("otel_logs", table.rows, table.columns(), headers));
         }
         Signal::Metrics => {
             let mut points = metrics::DataPoints::default();
@@ -161,8 +180,8 @@ fn decode(
                 env.walk(&mut points, payload, at(position)).map_err(|why| failed(position, why))?;
             }
             for kind in Kind::ALL {
-                let table = &points.tables[kind as usize];
-                blocks.extend(block(kind.table(), table.rows, &table.columns(kind), headers));
+                let table = &mut points.tables[kind as usize];
+                blocks.extend(block(kind.table(), table.rows, table.columns(kind), headers));
             }
         }
     }
@@ -198,23 +217,24 @@ fn counts(names: &[&'static str], numbers: &[u64]) -> Counts {
 fn block(
     table: &'static str,
     rows: usize,
-    columns: &[&dyn Column],
+    columns: Vec<&mut dyn Column>,
     headers: &Headers,
-) -> Option<(&'static str, usize, Vec<u8>)> {
+) -> Option<Block> {
     if rows == 0 {
         return None;
     }
     let headers = &headers[table];
     assert_eq!(headers.len(), columns.len(), "columns of {table}");
-    let mut native = Vec::with_capacity(columns.iter().map(|column| column.size() + 128).sum());
-    column::put_varint(&mut native, columns.len());
-    column::put_varint(&mut native, rows);
+    let mut start = Vec::new();
+    column::put_varint(&mut start, columns.len());
+    column::put_varint(&mut start, rows);
+    let mut pieces = vec![start];
     for (header, column) in headers.iter().zip(columns) {
-        native.extend_from_slice(header);
-        column.prefix(&mut native);
-        column.values(&mut native);
+        pieces.push(header.clone());
+        column.prefix(&mut pieces);
+        column.values(&mut pieces);
     }
-    Some((table, rows, native))
+    Some(Block { table, rows, pieces })
 }
 
 #[pymodule]

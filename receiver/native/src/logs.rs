@@ -89,24 +89,24 @@ pub struct Logs {
 }
 
 impl Logs {
-    pub fn columns(&self) -> Vec<&dyn Column> {
+    pub fn columns(&mut self) -> Vec<&mut dyn Column> {
         vec![
-            &self.timestamp,
-            &self.trace_id,
-            &self.span_id,
-            &self.flags,
-            &self.severity_text,
-            &self.severity_number,
-            &self.service,
-            &self.body,
-            &self.resource_url,
-            &self.resource,
-            &self.scope_url,
-            &self.scope_name,
-            &self.scope_version,
-            &self.scope,
-            &self.attributes,
-            &self.event_name,
+            &mut self.timestamp,
+            &mut self.trace_id,
+            &mut self.span_id,
+            &mut self.flags,
+            &mut self.severity_text,
+            &mut self.severity_number,
+            &mut self.service,
+            &mut self.body,
+            &mut self.resource_url,
+            &mut self.resource,
+            &mut self.scope_url,
+            &mut self.scope_name,
+            &mut self.scope_version,
+            &mut self.scope,
+            &mut self.attributes,
+            &mut self.event_name,
         ]
     }
 

@@ -317,10 +317,9 @@ fn quantile(message: Message) -> Result<(f64, f64), Malformed> {
     Ok((quantile, value))
 }
 
-/// The columns of one table; only those of its kind are filled and written.
+/// The columns that all five tables begin with.
 #[derive(Default)]
-pub struct Points {
-    pub rows: usize,
+struct Heads {
     resource: Attributes,
     resource_url: Strings,
     scope_name: Strings,
@@ -335,6 +334,80 @@ pub struct Points {
     attributes: Attributes,
     start: Numbers,
     time: Numbers,
+}
+
+impl Heads {
+    fn columns(&mut self) -> Vec<&mut dyn Column> {
+        vec![
+            &mut self.resource,
+            &mut self.resource_url,
+            &mut self.scope_name,
+            &mut self.scope_version,
+            &mut self.scope,
+            &mut self.scope_dropped,
+            &mut self.scope_url,
+            &mut self.service,
+            &mut self.name,
+            &mut self.description,
+            &mut self.unit,
+            &mut self.attributes,
+            &mut self.start,
+            &mut self.time,
+        ]
+    }
+
+    fn push(&mut self, head: &Head, names: &Names) {
+        self.resource.push_shared(&head.resource);
+        self.resource_url.push(&head.resource_url);
+        self.scope_name.push(&head.scope_name);
+        self.scope_version.push(&head.scope_version);
+        self.scope.push_shared(&head.scope);
+        self.scope_dropped.push(head.scope_dropped.to_le_bytes());
+        self.scope_url.push(&head.scope_url);
+        self.service.push(&head.resource.service);
+        self.name.push(&names.name);
+        self.description.push(&names.description);
+        self.unit.push(&names.unit);
+    }
+}
+
+/// `Exemplars.*`, which all tables but that of summaries have.
+#[derive(Default)]
+struct Exemplars {
+    attributes: Array<Attributes>,
+    time: Array<Numbers>,
+    value: Array<Numbers>,
+    span_id: Array<Strings>,
+    trace_id: Array<Strings>,
+}
+
+impl Exemplars {
+    fn columns(&mut self) -> [&mut dyn Column; 5] {
+        [&mut self.attributes, &mut self.time, &mut self.value, &mut self.span_id, &mut self.trace_id]
+    }
+
+    fn push(&mut self, exemplars: &[Exemplar], point_time: u64, clean: &mut Cleaner) {
+        for exemplar in exemplars {
+            self.attributes.items.push(&exemplar.attributes, clean);
+            self.time.items.push(clean.time(exemplar.time, point_time).to_le_bytes());
+            self.value.items.push(exemplar.value.to_le_bytes());
+            put_id::<8>(&mut self.span_id.items, exemplar.span_id, clean);
+            put_id::<16>(&mut self.trace_id.items, exemplar.trace_id, clean);
+        }
+        self.attributes.end(exemplars.len());
+        self.time.end(exemplars.len());
+        self.value.end(exemplars.len());
+        self.span_id.end(exemplars.len());
+        self.trace_id.end(exemplars.len());
+    }
+}
+
+/// The columns of one table; those that its kind does not have stay empty and are not written.
+#[derive(Default)]
+pub struct Points {
+    pub rows: usize,
+    heads: Heads,
+    exemplars: Exemplars,
     value: Numbers,
     flags: Numbers,
     count: Numbers,
@@ -351,67 +424,58 @@ pub struct Points {
     negative_counts: Array<Numbers>,
     quantiles: Array<Numbers>,
     quantile_values: Array<Numbers>,
-    exemplar_attributes: Array<Attributes>,
-    exemplar_time: Array<Numbers>,
-    exemplar_value: Array<Numbers>,
-    exemplar_span_id: Array<Strings>,
-    exemplar_trace_id: Array<Strings>,
     temporality: Numbers,
     monotonic: Numbers,
 }
 
 impl Points {
-    pub fn columns(&self, kind: Kind) -> Vec<&dyn Column> {
-        let mut columns: Vec<&dyn Column> = vec![
-            &self.resource,
-            &self.resource_url,
-            &self.scope_name,
-            &self.scope_version,
-            &self.scope,
-            &self.scope_dropped,
-            &self.scope_url,
-            &self.service,
-            &self.name,
-            &self.description,
-            &self.unit,
-            &self.attributes,
-            &self.start,
-            &self.time,
-        ];
-        let own: &[&dyn Column] = match kind {
-            Kind::Gauge | Kind::Sum => &[&self.value, &self.flags],
-            Kind::Histogram => &[&self.count, &self.sum, &self.bucket_counts, &self.explicit_bounds],
-            Kind::ExpHistogram => &[
-                &self.count,
-                &self.sum,
-                &self.scale,
-                &self.zero_count,
-                &self.positive_offset,
-                &self.positive_counts,
-                &self.negative_offset,
-                &self.negative_counts,
-            ],
-            Kind::Summary => &[&self.count, &self.sum, &self.quantiles, &self.quantile_values, &self.flags],
+    pub fn columns(&mut self, kind: Kind) -> Vec<&mut dyn Column> {
+        let mut columns = self.heads.columns();
+        let exemplars = self.exemplars.columns();
+        let (own, last): (Vec<&mut dyn Column>, Vec<&mut dyn Column>) = match kind {
+            Kind::Gauge => (vec![&mut self.value, &mut self.flags], vec![]),
+            Kind::Sum => (
+                vec![&mut self.value, &mut self.flags],
+                vec![&mut self.temporality, &mut self.monotonic],
+            ),
+            Kind::Histogram => (
+                vec![
+                    &mut self.count,
+                    &mut self.sum,
+                    &mut self.bucket_counts,
+                    &mut self.explicit_bounds,
+                ],
+                vec![&mut self.flags, &mut self.min, &mut self.max, &mut self.temporality],
+            ),
+            Kind::ExpHistogram => (
+                vec![
+                    &mut self.count,
+                    &mut self.sum,
+                    &mut self.scale,
+                    &mut self.zero_count,
+                    &mut self.positive_offset,
+                    &mut self.positive_counts,
+                    &mut self.negative_offset,
+                    &mut self.negative_counts,
+                ],
+                vec![&mut self.flags, &mut self.min, &mut self.max, &mut self.temporality],
+            ),
+            Kind::Summary => (
+                vec![
+                    &mut self.count,
+                    &mut self.sum,
+                    &mut self.quantiles,
+                    &mut self.quantile_values,
+                    &mut self.flags,
+                ],
+                vec![],
+            ),
         };
-        columns.extend_from_slice(own);
+        columns.extend(own);
         if kind != Kind::Summary {
-            let exemplars: [&dyn Column; 5] = [
-                &self.exemplar_attributes,
-                &self.exemplar_time,
-                &self.exemplar_value,
-                &self.exemplar_span_id,
-                &self.exemplar_trace_id,
-            ];
             columns.extend(exemplars);
         }
-        let last: &[&dyn Column] = match kind {
-            Kind::Sum => &[&self.temporality, &self.monotonic],
-            Kind::Histogram | Kind::ExpHistogram => {
-                &[&self.flags, &self.min, &self.max, &self.temporality]
-            }
-            Kind::Gauge | Kind::Summary => &[],
-        };
-        columns.extend_from_slice(last);
+        columns.extend(last);
         columns
     }
 
@@ -419,12 +483,12 @@ impl Points {
         let received = env.received;
         let clean = &mut env.clean;
         self.rows += 1;
-        self.push_head(head, names);
-        self.attributes.push(&point.attributes, clean);
+        self.heads.push(head, names);
+        self.heads.attributes.push(&point.attributes, clean);
         let start = if point.start == 0 { 0 } else { clean.time(point.start, 0) };
         let time = clean.time(point.time, received);
-        self.start.push(start.to_le_bytes());
-        self.time.push(time.to_le_bytes());
+        self.heads.start.push(start.to_le_bytes());
+        self.heads.time.push(time.to_le_bytes());
         self.flags.push(point.flags.to_le_bytes());
         match metric.kind {
             Some(Kind::Gauge | Kind::Sum) => self.value.push(point.value.to_le_bytes()),
@@ -435,21 +499,7 @@ impl Points {
         }
         self.temporality.push(metric.temporality.to_le_bytes());
         self.monotonic.push([u8::from(metric.monotonic)]);
-        self.push_exemplars(&point.exemplars, time, clean);
-    }
-
-    fn push_head(&mut self, head: &Head, names: &Names) {
-        self.resource.push_shared(&head.resource);
-        self.resource_url.push(&head.resource_url);
-        self.scope_name.push(&head.scope_name);
-        self.scope_version.push(&head.scope_version);
-        self.scope.push_shared(&head.scope);
-        self.scope_dropped.push(head.scope_dropped.to_le_bytes());
-        self.scope_url.push(&head.scope_url);
-        self.service.push(&head.resource.service);
-        self.name.push(&names.name);
-        self.description.push(&names.description);
-        self.unit.push(&names.unit);
+        self.exemplars.push(&point.exemplars, time, clean);
     }
 
     fn push_totals(&mut self, point: &Point) {
@@ -487,21 +537,6 @@ impl Points {
         }
         self.quantiles.end(point.quantiles.len());
         self.quantile_values.end(point.quantiles.len());
-    }
-
-    fn push_exemplars(&mut self, exemplars: &[Exemplar], point_time: u64, clean: &mut Cleaner) {
-        for exemplar in exemplars {
-            self.exemplar_attributes.items.push(&exemplar.attributes, clean);
-            self.exemplar_time.items.push(clean.time(exemplar.time, point_time).to_le_bytes());
-            self.exemplar_value.items.push(exemplar.value.to_le_bytes());
-            put_id::<8>(&mut self.exemplar_span_id.items, exemplar.span_id, clean);
-            put_id::<16>(&mut self.exemplar_trace_id.items, exemplar.trace_id, clean);
-        }
-        self.exemplar_attributes.end(exemplars.len());
-        self.exemplar_time.end(exemplars.len());
-        self.exemplar_value.end(exemplars.len());
-        self.exemplar_span_id.end(exemplars.len());
-        self.exemplar_trace_id.end(exemplars.len());
     }
 }
 

@@ -161,30 +161,30 @@ pub struct Traces {
 }
 
 impl Traces {
-    pub fn columns(&self) -> Vec<&dyn Column> {
+    pub fn columns(&mut self) -> Vec<&mut dyn Column> {
         vec![
-            &self.timestamp,
-            &self.trace_id,
-            &self.span_id,
-            &self.parent_span_id,
-            &self.trace_state,
-            &self.name,
-            &self.kind,
-            &self.service,
-            &self.resource,
-            &self.scope_name,
-            &self.scope_version,
-            &self.attributes,
-            &self.duration,
-            &self.status_code,
-            &self.status_message,
-            &self.event_timestamp,
-            &self.event_name,
-            &self.event_attributes,
-            &self.link_trace_id,
-            &self.link_span_id,
-            &self.link_trace_state,
-            &self.link_attributes,
+            &mut self.timestamp,
+            &mut self.trace_id,
+            &mut self.span_id,
+            &mut self.parent_span_id,
+            &mut self.trace_state,
+            &mut self.name,
+            &mut self.kind,
+            &mut self.service,
+            &mut self.resource,
+            &mut self.scope_name,
+            &mut self.scope_version,
+            &mut self.attributes,
+            &mut self.duration,
+            &mut self.status_code,
+            &mut self.status_message,
+            &mut self.event_timestamp,
+            &mut self.event_name,
+            &mut self.event_attributes,
+            &mut self.link_trace_id,
+            &mut self.link_span_id,
+            &mut self.link_trace_state,
+            &mut self.link_attributes,
         ]
     }
 

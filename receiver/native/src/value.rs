@@ -74,6 +74,27 @@ impl<'a> Any<'a> {
 impl<'a> Attribute<'a> {
     #[inline]
     pub fn parse(message: Message<'a>) -> Result<Self, Malformed> {
+        match Self::usual(message.bytes()) {
+            Some(attribute) => Ok(attribute),
+            None => Self::parse_any(message),
+        }
+    }
+
+    /// The shape that nearly all attributes have: a short key, then a string.
+    #[inline]
+    fn usual(bytes: &'a [u8]) -> Option<Self> {
+        let (key, rest) = short(bytes, 0x0a)?;
+        let [0x12, rest @ ..] = rest else { return None };
+        let (size, rest) = short_size(rest)?;
+        if size != rest.len() {
+            return None;
+        }
+        let [0x0a, rest @ ..] = rest else { return None };
+        let (size, text) = short_size(rest)?;
+        (size == text.len()).then_some(Attribute { key, value: Any::String(text) })
+    }
+
+    fn parse_any(message: Message<'a>) -> Result<Self, Malformed> {
         let mut attribute = Attribute::default();
         let mut fields = message.fields();
         while let Some(field) = fields.next()? {
@@ -84,6 +105,25 @@ impl<'a> Attribute<'a> {
             }
         }
         Ok(attribute)
+    }
+}
+
+/// A field with the tag `tag` of less than 128 bytes, and what comes after it.
+#[inline]
+fn short(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [first, size, rest @ ..] if *first == tag && *size < 0x80 => rest.split_at_checked(usize::from(*size)),
+        _ => None,
+    }
+}
+
+/// A size of one or two bytes, and what comes after it.
+#[inline]
+fn short_size(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    match bytes {
+        [size, rest @ ..] if *size < 0x80 => Some((usize::from(*size), rest)),
+        [low, high, rest @ ..] if *high < 0x80 => Some((usize::from(*low & 0x7f) | usize::from(*high) << 7, rest)),
+        _ => None,
     }
 }
 

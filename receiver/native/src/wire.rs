@@ -37,6 +37,10 @@ impl<'a> Message<'a> {
         Message { bytes, depth: MAX_DEPTH }
     }
 
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
     pub fn fields(self) -> Fields<'a> {
         Fields { rest: self.bytes, depth: self.depth }
     }
