@@ -12,7 +12,10 @@ def look_up(city: str) -> str: ...
 from spanruns._ambient import identity
 from spanruns._configure import configure, flush
 from spanruns._handle import Run, Waiting, current_run
+from spanruns._queue import enqueue, received
+from spanruns._resume import resume
 from spanruns._run import RunBlock, run
+from spanruns._threads import bind
 from spanruns._tool import ToolBlock, ToolCall, tool
 
 __all__ = [
@@ -21,10 +24,14 @@ __all__ = [
     "ToolBlock",
     "ToolCall",
     "Waiting",
+    "bind",
     "configure",
     "current_run",
+    "enqueue",
     "flush",
     "identity",
+    "received",
+    "resume",
     "run",
     "tool",
 ]

@@ -33,10 +33,9 @@ class Arguments:
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Every argument of a call, defaults included; wrong calls are named as far as they go."""
-        found = dict(self._defaults)
         skip = self._skip
-        found.update(zip(self._names[skip:], args[skip:], strict=False))
+        found = dict(zip(self._names[skip:], args[skip:], strict=False))
         if len(args) > len(self._names):
             found[self._rest] = args[len(self._names) :]
         found.update(kwargs)
-        return found
+        return {**found, **{key: value for key, value in self._defaults.items() if key not in found}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from spanruns import _clock
@@ -91,10 +91,13 @@ class Lifecycle:
         attributes.update(more)
         outbox.put(self._record(PREFIX + name, attributes, state.trace_id, state.span_id))
 
-    def emit_queued(self, attributes: Mapping[str, Any], trace_id: int, span_id: int) -> None:
-        """Queue the event of a run that somebody else will start."""
+    def emit_queued(self, attributes: Mapping[str, Any], trace_id: int) -> None:
+        """Queue the event of a run that somebody else will start.
+
+        It has an id and a trace, but no span yet.
+        """
         if self._outbox is not None:
-            self._outbox.put(self._record("spanruns.run.queued", dict(attributes), trace_id, span_id))
+            self._outbox.put(self._record("spanruns.run.queued", dict(attributes), trace_id, 0))
 
     def progress(self, state: RunState, done: int | None, total: int | None) -> None:
         """Remember how far a run is; it is sent at most every PROGRESS_S."""
@@ -120,17 +123,18 @@ class Lifecycle:
             return self._next_heartbeat
         if now >= self._next_progress:
             self._next_progress = now + PROGRESS_S
-            for state in changed:
-                self._send_progress(state)
+            self.send_progress(changed)
         return min(self._next_heartbeat, self._next_progress)
 
-    def _send_progress(self, state: RunState) -> None:
-        progress = state.progress
-        state.progress_sent = progress
-        if progress is not None:
-            done, total = progress
-            known = {"spanruns.run.progress.done": done, "spanruns.run.progress.total": total}
-            self.emit("progress", state, **{key: value for key, value in known.items() if value is not None})
+    def send_progress(self, states: Iterable[RunState]) -> None:
+        """Send how far these runs are, where that is news."""
+        for state in states:
+            progress, sent = state.progress, state.progress_sent
+            state.progress_sent = progress
+            if progress is not None and progress is not sent:
+                done, total = progress
+                known = {"spanruns.run.progress.done": done, "spanruns.run.progress.total": total}
+                self.emit("progress", state, **{k: value for k, value in known.items() if value is not None})
 
     def _heartbeat(self, live: Sequence[RunState]) -> None:
         """One record for all live runs: a process with a thousand runs must not send a thousand records."""
@@ -152,7 +156,7 @@ class Lifecycle:
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
         at = _clock.now_ns()
-        flags = trace.TraceFlags(trace.TraceFlags.SAMPLED if span_id else trace.TraceFlags.DEFAULT)
+        flags = trace.TraceFlags(trace.TraceFlags.SAMPLED if trace_id else trace.TraceFlags.DEFAULT)
         span = trace.NonRecordingSpan(trace.SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags))
         record = LogRecord(
             timestamp=at,

@@ -22,12 +22,13 @@ errors: Counter[str] = Counter()
 """How often each place failed since the start of the process."""
 
 _warned: set[str] = set()
+_raise = os.environ.get("SPANRUNS_RAISE") == "1"
 
 
 def swallow(where: str) -> None:
     """Account for the exception being handled; call it inside an `except` block only."""
     errors[where] += 1
-    if os.environ.get("SPANRUNS_RAISE") == "1":
+    if _raise:
         raise  # what the calling except block handles
     if where not in _warned:
         _warned.add(where)
@@ -46,6 +47,17 @@ def info_once(key: str, message: str, *args: object) -> None:
     if key not in _warned:
         _warned.add(key)
         log.info(message, *args)
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Let errors of our own code through inside the block (tests)."""
+    global _raise
+    before, _raise = _raise, True
+    try:
+        yield
+    finally:
+        _raise = before
 
 
 @contextmanager

@@ -156,16 +156,33 @@ class Run:
         waiting = Waiting(self, whom)
         with _guard.guarded("starting to wait"):
             self._waits.begin(_clock.now_ns())
-            self._emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
+            self.emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
         return waiting
+
+    def suspend(self, whom: str) -> str:
+        """End this span as `waiting` for `whom` when the block ends, and get the token to resume the run
+        with.
+
+        `spanruns.resume(token)` goes on with the same run, in any process and at any time.
+        """
+        from spanruns import _resume
+
+        try:
+            self._ended_as = "waiting"
+            self.emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
+            return _resume.token_of(self, dict(getattr(self._span, "attributes", None) or {}))
+        except Exception:
+            _guard.swallow("suspending a run")
+            return ""
 
     def resumed(self) -> None:
         """The run goes on after `waiting_for`."""
         with _guard.guarded("going on after waiting"):
             if self._waits.end(_clock.now_ns()):
-                self._emit("resumed")
+                self.emit("resumed")
 
-    def _emit(self, event: str, **attributes: Any) -> None:
+    def emit(self, event: str, **attributes: Any) -> None:
+        """Send a lifecycle event of this run."""
         pipeline = _pipeline.current()
         if pipeline is not None and self._state is not None:
             pipeline.lifecycle.emit(event, self._state, **attributes)

@@ -36,10 +36,15 @@ _handling = threading.local()
 
 def install(pipeline: Pipeline) -> None:
     """Send the log records of runs from now on."""
+    take_for(pipeline)
+    _join_provider(pipeline)
+
+
+def take_for(pipeline: Pipeline) -> None:
+    """Take the records of the logging module for this pipeline, while it is the current one."""
     pipeline.taker = Taker(pipeline)
     if not hasattr(logging.Logger.callHandlers, "spanruns"):
         logging.Logger.callHandlers = _watched(logging.Logger.callHandlers)  # type: ignore[method-assign]
-    _join_provider(pipeline)
 
 
 def _watched(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
-from spanruns import _ambient, _foreign, _guard, _trigger
+from spanruns import _ambient, _foreign, _guard, _ticket, _trigger
 from spanruns._content import Cleaner
 from spanruns._events import Lifecycle
 from spanruns._live import Registry, RunState
@@ -140,26 +140,33 @@ class Pipeline:
     def _identity(self, ctx: Context | None, own: Mapping[str, Any], around: RunState | None) -> dict[str, Any]:
         """What a run that starts does not say of itself, but its surroundings do."""
         self._look_for_exporters()
+        found = self.surroundings(ctx)
+        parent_id = found.pop("spanruns.run.parent_id", None)
+        if around is None and parent_id:
+            found["spanruns.run.parent_id"] = parent_id
+        found.update(_ticket.take(ctx))
+        if around is not None or (parent_id and "spanruns.run.queued_at" not in found):
+            found["spanruns.run.trigger"] = "agent"
+            found.pop("spanruns.run.trigger_detail", None)
+            if around is not None and (name := around.identity.get("gen_ai.agent.name")):
+                found["spanruns.run.trigger_detail"] = name
+        elif "spanruns.run.trigger" not in found and "spanruns.run.trigger" not in own:
+            found.update(self._trigger(ctx))
+        if "spanruns.run.trigger" in own:
+            found.pop("spanruns.run.trigger_detail", None)
+        return {key: value for key, value in found.items() if key not in own}
+
+    def surroundings(self, ctx: Context | None = None) -> dict[str, Any]:
+        """Session, user, workspace, trigger and parent run that hold in a context."""
         found: dict[str, Any] = {}
         if self.settings.workspace:
             found["spanruns.workspace"] = self.settings.workspace
         carried = _ambient.from_baggage(ctx)
         parent_id = carried.pop("spanruns.run.id", None)
-        if around is None and parent_id:
+        if parent_id:
             found["spanruns.run.parent_id"] = parent_id
             carried.pop("spanruns.run.trigger", None)
-        found.update(carried)
-        found.update(_ambient.surrounding(ctx))
-        if around is not None or parent_id:
-            found["spanruns.run.trigger"] = "agent"
-            found.pop("spanruns.run.trigger_detail", None)
-            if around is not None and (name := around.identity.get("gen_ai.agent.name")):
-                found["spanruns.run.trigger_detail"] = name
-        elif "spanruns.run.trigger" not in found:
-            found.update(self._trigger(ctx))
-        if "spanruns.run.trigger" in own:
-            found.pop("spanruns.run.trigger_detail", None)
-        return {key: value for key, value in found.items() if key not in own}
+        return {**found, **carried, **_ambient.surrounding(ctx)}
 
     def _look_for_exporters(self) -> None:
         """The service may add an exporter to our endpoint at any time; runs are rare enough to look then."""
@@ -261,7 +268,7 @@ def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipe
     with _lock:
         _disabled = not settings.enabled
         if _current is None and settings.enabled:
-            from spanruns import _logs, _provider
+            from spanruns import _logs, _provider, _threads
 
             pipeline = Pipeline(settings, posts)
             _provider.attach(pipeline)
@@ -269,6 +276,8 @@ def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipe
             with _guard.guarded("setting up logs"):
                 if settings.logs:
                     _logs.install(pipeline)
+            with _guard.guarded("setting up pools"):
+                _threads.install()
             with _guard.guarded("setting up metrics"):
                 if settings.metrics:
                     pipeline.measure()

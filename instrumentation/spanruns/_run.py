@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, cast, overload
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 
 from spanruns import _ambient, _calls, _clock, _guard, _pipeline
 from spanruns._arguments import Arguments
@@ -23,7 +24,7 @@ _OPERATIONS = {"agent": "invoke_agent", "workflow": "invoke_workflow"}
 _DEFAULTS = Settings()
 
 
-def open_run(name: str, attributes: Mapping[str, Any], capture: bool, parent: Any = None) -> Run:
+def open_run(name: str, attributes: Mapping[str, Any], capture: bool, parent: Context | None = None) -> Run:
     """Start the span of a run in the current (or the given) context."""
     pipeline = _pipeline.current()
     limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
@@ -86,9 +87,11 @@ class RunBlock:
         parameters: Mapping[str, object] | None = None,
         input: object = None,
         capture: bool = True,
-        parent: Any = None,
+        parent: Context | None = None,
+        event: str | None = None,
     ) -> None:
         self._name = name
+        self._event = event
         self._attributes = attributes
         self._capture = capture
         self._parent = parent
@@ -160,6 +163,8 @@ class RunBlock:
             run = open_run(name, attributes, self._capture, self._parent)
             if self._input is not None:
                 run.set_input(self._input)
+            if self._event is not None:
+                run.emit(self._event)
             return run
         except Exception:
             _guard.swallow("starting a run")
