@@ -14,12 +14,13 @@ SECRET = "canary-5e8d2c"
 
 @pytest.fixture
 def filled(store: Store) -> Store:
-    """A store with a table, a view of it and a parameterised view."""
-    store.command("CREATE TABLE IF NOT EXISTS fruits (name String, url String) ENGINE = Memory")
-    store.command("TRUNCATE TABLE fruits")
+    """A store with a table, a view of it and a parameterised view; filled once, as nothing may change it."""
+    if store.query("EXISTS TABLE fruits_like", format="CSV") == b"1\n":
+        return store
+    store.command("CREATE TABLE fruits (name String, url String) ENGINE = Memory")
     store.insert("fruits", ["name", "url"], b"apple,a\npear,p\n", format="CSV")
-    store.command("CREATE OR REPLACE VIEW all_fruits AS SELECT name FROM fruits")
-    store.command("CREATE OR REPLACE VIEW fruits_like AS SELECT name FROM fruits WHERE name LIKE {pattern:String}")
+    store.command("CREATE VIEW all_fruits AS SELECT name FROM fruits")
+    store.command("CREATE VIEW fruits_like AS SELECT name FROM fruits WHERE name LIKE {pattern:String}")
     return store
 
 
@@ -203,7 +204,11 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.parametrize("sql", ATTACKS)
+@pytest.mark.parametrize(
+    ("store", "sql"),
+    [("embedded", attack) for attack in ATTACKS] + [("server", attack) for attack in ATTACKS[::4]],
+    indirect=["store"],
+)
 def test_everything_else_is_refused(filled: Store, sql: str, tmp_path: Path) -> None:
     """No file is read or written, no address called, nothing changed, whatever the statement tries."""
     inside, outside = tmp_path / "in.txt", tmp_path / "out.txt"
@@ -214,8 +219,7 @@ def test_everything_else_is_refused(filled: Store, sql: str, tmp_path: Path) -> 
     assert isinstance(caught.value, BadInput) or caught.value.code, caught.value  # type: ignore[attr-defined]
     assert SECRET not in str(caught.value).replace(attack, "")
     assert not outside.exists()
-    assert filled.query("SELECT count() FROM fruits WHERE name IN ('apple', 'pear')", format="CSV") == b"2\n"
-    assert filled.query("SELECT count() FROM fruits", format="CSV") == b"2\n"
+    assert filled.query("SELECT name, url FROM fruits ORDER BY name", format="CSV") == b'"apple","a"\n"pear","p"\n'
 
 
 def test_refusals_come_from_the_gate(filled: Store) -> None:
