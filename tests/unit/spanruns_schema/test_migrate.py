@@ -1,0 +1,99 @@
+"""Migrations: the ledger, what it refuses, what it replaces in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from spanruns_schema import migrate
+from spanruns_schema.embedded import EmbeddedStore
+from spanruns_schema.errors import SchemaError
+from spanruns_schema.migrate import State, Step
+from spanruns_schema.store import rows
+
+TWO = [
+    Step("0001_things", "migration", "CREATE TABLE IF NOT EXISTS things (a UInt8) ENGINE = MergeTree ORDER BY a"),
+    Step("all_things", "view", "CREATE OR REPLACE VIEW all_things AS SELECT a FROM things"),
+]
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[EmbeddedStore]:
+    """A store without any schema."""
+    store = EmbeddedStore(tmp_path / "store")
+    yield store
+    store.close()
+
+
+def _names(steps: list[Step]) -> list[str]:
+    return [step.name for step in steps]
+
+
+def _states(store: EmbeddedStore) -> dict[str, State]:
+    return {step.name: step.state for step in migrate.status(store)}
+
+
+def test_apply_runs_everything_once(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run changes nothing, the first apply does it all, the second finds nothing to do."""
+    monkeypatch.setattr(migrate, "steps", lambda: TWO)
+    assert _names(migrate.apply(empty, dry_run=True)) == ["0001_things", "all_things"]
+    assert _states(empty) == {"0001_things": State.PENDING, "all_things": State.PENDING}
+    assert _names(migrate.apply(empty)) == ["0001_things", "all_things"]
+    assert migrate.apply(empty) == []
+    assert _states(empty) == {"0001_things": State.APPLIED, "all_things": State.APPLIED}
+
+
+def test_a_changed_view_is_replaced(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view with new text is applied again; its table stays."""
+    monkeypatch.setattr(migrate, "steps", lambda: TWO)
+    migrate.apply(empty)
+    empty.command("INSERT INTO things VALUES (3)")
+    doubled = Step("all_things", "view", "CREATE OR REPLACE VIEW all_things AS SELECT a * 2 AS a FROM things")
+    monkeypatch.setattr(migrate, "steps", lambda: [TWO[0], doubled])
+    assert _states(empty)["all_things"] is State.CHANGED
+    assert _names(migrate.apply(empty)) == ["all_things"]
+    assert rows(empty, "SELECT a FROM all_things") == [{"a": 6}]
+
+
+def test_a_changed_migration_is_refused(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration whose text is not the one that was applied stops everything."""
+    monkeypatch.setattr(migrate, "steps", lambda: TWO)
+    migrate.apply(empty)
+    monkeypatch.setattr(migrate, "steps", lambda: [Step("0001_things", "migration", "SELECT 1"), TWO[1]])
+    with pytest.raises(SchemaError, match="0001_things was applied with other text"):
+        migrate.apply(empty)
+
+
+def test_an_unknown_migration_is_refused(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that a newer version has migrated is not touched."""
+    monkeypatch.setattr(migrate, "steps", lambda: TWO)
+    migrate.apply(empty)
+    monkeypatch.setattr(migrate, "steps", lambda: TWO[1:])
+    with pytest.raises(SchemaError, match="does not know: upgrade"):
+        migrate.apply(empty)
+
+
+def test_a_mapping_view_is_modified_in_place(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A materialized view with new text is altered, never dropped: what it wrote before stays beside what it writes now."""
+    copy = "CREATE TABLE IF NOT EXISTS copies (a UInt8) ENGINE = MergeTree ORDER BY a"
+
+    def mapping(select: str) -> list[Step]:
+        text = f"CREATE MATERIALIZED VIEW IF NOT EXISTS copy_mv TO copies AS\n{select}"
+        return [TWO[0], Step("0002_copies", "migration", copy), Step("copy_mv", "mapping", text)]
+
+    monkeypatch.setattr(migrate, "steps", lambda: mapping("SELECT a FROM things"))
+    migrate.apply(empty)
+    empty.command("INSERT INTO things VALUES (1)")
+    monkeypatch.setattr(migrate, "steps", lambda: mapping("SELECT a + 10 AS a FROM things"))
+    migrate.apply(empty)
+    empty.command("INSERT INTO things VALUES (2)")
+    assert rows(empty, "SELECT a FROM copies ORDER BY a") == [{"a": 1}, {"a": 12}]
+
+
+def test_several_may_apply_at_once(empty: EmbeddedStore) -> None:
+    """Receivers that start together leave one complete schema."""
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: migrate.apply(empty), range(3)))
+    assert set(_states(empty).values()) == {State.APPLIED}
