@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Event, Role, Status, Use
-from spanruns_receiver.resolver.tree import Bools, Ints, Nodes, Tree, grow, nearest, nodes
+from spanruns_receiver.resolver.tree import Bools, Ints, Nodes, Tree, grow, nearest, nodes, roots, without_cycles
 
 Table = NDArray[np.void]
 
@@ -62,7 +62,7 @@ class _Groups:
         # The earliest segment's parent, whatever the order of the facts.
         order = np.argsort(self.spans.facts["started_us"][self.heads][other], kind="stable")[::-1]
         parent[self.of_head[other][order]] = around[other][order]
-        return _acyclic(parent)
+        return without_cycles(parent)
 
     def zeros(self, kind: Any = np.int64) -> Any:
         return np.zeros(self.count, kind)
@@ -103,15 +103,22 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups) -> tuple[_Calls, Table]:
 
 
 def _usage(rows: Table, node: Ints, own: Table, call: Ints, parent: Ints) -> None:
-    """A model call's tokens: its own, else those of the spans that repeat it, each counted once."""
+    """A model call's tokens and cost: its own, else those of the spans that repeat it, each counted once."""
     is_model = own["role"] == Role.MODEL
-    known = is_model & (np.any([own[name] > 0 for name in TOKENS], axis=0) | ~np.isnan(own["cost_usd"]))
-    above = nearest(parent, known)
-    counted = known & ((above < 0) | (call[np.maximum(above, 0)] != call))
+    has_tokens = is_model & np.any([own[name] > 0 for name in TOKENS], axis=0)
+    counted = _outermost(has_tokens, call, parent)
     at = np.searchsorted(node, call[counted])
     for name in TOKENS:
         np.add.at(rows[name], at, own[name][counted])
-    rows["cost_usd"] = _sum(own["cost_usd"][counted], at, len(node))
+    counted = _outermost(is_model & ~np.isnan(own["cost_usd"]), call, parent)
+    rows["cost_usd"] = _sum(own["cost_usd"][counted], np.searchsorted(node, call[counted]), len(node))
+
+
+def _outermost(known: Bools, call: Ints, parent: Ints) -> Bools:
+    """Of spans that know something of the same call, those with no such span around them."""
+    above = nearest(parent, known)
+    outermost: Bools = known & ((above < 0) | (call[np.maximum(above, 0)] != call))
+    return outermost
 
 
 def _runs(groups: _Groups, calls: _Calls) -> Table:
@@ -133,9 +140,7 @@ def _family(runs: Table, groups: _Groups, own: Table) -> None:
     has = groups.parent >= 0
     runs["parent_run_key"] = given
     runs["parent_run_key"][has] = groups.keys[groups.parent[has]]
-    top = np.arange(groups.count)
-    while (up := groups.parent[top] >= 0).any():
-        top[up] = groups.parent[top[up]]
+    top = roots(groups.parent)
     runs["root_run_key"] = np.where(given[top] != 0, given[top], groups.keys[top])
 
 
@@ -156,7 +161,6 @@ def _lifecycle(runs: Table, groups: _Groups, own: Table, calls: _Calls) -> None:
     runs["status"] = np.where(only_queued, Status.QUEUED, Status.RUNNING)
     runs["status"][last_group] = np.where(last_status == Status.UNSET, Status.SUCCESS, last_status)
     runs["ended_us"][last_group] = own["ended_us"][ended][order]
-    np.maximum.at(runs["heartbeat_interval_ms"], groups.of_head, own["heartbeat_interval_ms"])
     _events(runs, groups)
     _waiting(runs, groups, own, status, is_span)
 
@@ -189,6 +193,7 @@ def _events(runs: Table, groups: _Groups) -> None:
     facts, group = facts[mine], group[mine]
     seen = (facts["event"] != Event.NONE) & (facts["event"] != Event.QUEUED)
     np.maximum.at(runs["last_heartbeat_us"], group[seen], facts["event_us"][seen])
+    np.maximum.at(runs["heartbeat_interval_ms"], group, facts["heartbeat_interval_ms"])
     queued = np.where(facts["event"] == Event.QUEUED, facts["event_us"], facts["queued_us"])
     far = np.iinfo(np.int64).max
     first = np.full(groups.count, far)
@@ -212,6 +217,8 @@ def _waiting(runs: Table, groups: _Groups, own: Table, status: NDArray[np.uint8]
     runs["waiting_ms"] = told
     for group, pairs in marks.items():
         total_us, since = _pair(sorted(pairs))
+        if since and not told[group]:  # nobody resumed it: it waited until it ended
+            total_us += max(0, int(runs["ended_us"][group]) - since)
         runs["waiting_ms"][group] = max(total_us / 1000, told[group])
         if since and runs["status"][group] in (Status.RUNNING, Status.QUEUED):
             runs["status"][group] = Status.WAITING
@@ -308,21 +315,13 @@ def _content_of_models(groups: _Groups, calls: _Calls, node: Ints, use: Use, has
 
 def _deepest_first(parent: Ints) -> list[Ints]:
     """Indexes that have a parent, level by level from the deepest."""
-    depth = np.zeros(len(parent), np.int64)
-    at = parent.copy()
+    depth, at = (parent >= 0).astype(np.int64), parent.copy()
     while (inside := at >= 0).any():
-        depth[inside] += 1
-        at[inside] = parent[at[inside]]
-    return [np.flatnonzero(depth == level) for level in range(int(depth.max(initial=0)), 0, -1)]
-
-
-def _acyclic(parent: Ints) -> Ints:
-    """Cut the parents of runs that are their own ancestors (run ids given twice can do that)."""
-    at = parent.copy()
-    for _ in range(len(parent).bit_length() + 1):
-        up = at >= 0
-        at[up] = at[at[up]]
-    return np.where(at >= 0, -1, parent)
+        depth[inside] += depth[at[inside]]
+        at[inside] = at[at[inside]]
+    order = np.argsort(-depth, kind="stable")
+    order = order[: np.count_nonzero(depth)]
+    return np.split(order, np.flatnonzero(np.diff(depth[order])) + 1) if len(order) else []
 
 
 def _sum(values: NDArray[np.float64], at: Ints, count: int) -> NDArray[np.float64]:

@@ -51,7 +51,8 @@ def nodes(facts: NDArray[np.void]) -> Nodes:
     # A span's own record speaks for it; else its `started` event, which knows the parent; else any event.
     rank = np.where(facts["event"] == Event.STARTED, 1, facts["event"].astype(np.int64) + 1)
     rank[facts["event"] == Event.NONE] = 0
-    order = np.lexsort((rank, facts["span_key"]))
+    # The times only break ties, so that the order of arrival never matters.
+    order = np.lexsort((facts["started_us"], facts["event_us"], rank, facts["span_key"]))
     keys, first, inverse = np.unique(facts["span_key"][order], return_index=True, return_inverse=True)
     member_of = np.empty(len(facts), np.int64)
     member_of[order] = inverse
@@ -60,19 +61,16 @@ def nodes(facts: NDArray[np.void]) -> Nodes:
     position = np.searchsorted(keys, parent_keys)
     position[position == len(keys)] = 0
     known = (parent_keys != 0) & (keys[position] == parent_keys) & (parent_keys != keys)
-    return Nodes(own, _without_cycles(np.where(known, position, -1)), member_of)
+    return Nodes(own, without_cycles(np.where(known, position, -1)), member_of)
 
 
 def _any_parent(facts: NDArray[np.void], member_of: Ints, own: NDArray[np.void]) -> NDArray[np.uint64]:
     """A node's parent key; a heartbeat does not know it, but another event of the same span may."""
-    parents = own["parent_key"].copy()
-    told = (facts["event"] != Event.NONE) & (facts["parent_key"] != 0)
-    open_nodes = own["event"] != Event.NONE
-    for index in np.flatnonzero(told):
-        node = member_of[index]
-        if open_nodes[node] and parents[node] == 0:
-            parents[node] = facts["parent_key"][index]
-    return parents
+    parents = own["parent_key"]
+    told = facts["event"] != Event.NONE
+    known = np.zeros(len(own), np.uint64)
+    np.maximum.at(known, member_of[told], facts["parent_key"][told])
+    return np.where((own["event"] != Event.NONE) & (parents == 0), known, parents)
 
 
 def nearest(parent: Ints, stop: Bools) -> Ints:
@@ -217,12 +215,14 @@ def _settle(pointer: Ints) -> Ints:
         pointer = further
 
 
-def _without_cycles(parent: Ints) -> Ints:
-    """Cut the parents of spans that are their own ancestors; real traces have none."""
+def without_cycles(parent: Ints) -> Ints:
+    """Cut the parents of nodes that are their own ancestors (real traces have none); what hangs below a cycle stays there."""
     pointer = parent.copy()
     for _ in range(len(parent).bit_length() + 1):
         moving = pointer >= 0
         if not moving.any():
             return parent
         pointer[moving] = pointer[pointer[moving]]
-    return np.where(pointer >= 0, -1, parent)
+    cut = parent.copy()
+    cut[pointer[pointer >= 0]] = -1  # after more steps than there are nodes, a pointer stands on its cycle
+    return cut

@@ -1,0 +1,386 @@
+"""The rules of the tree, each on a small tree; `told` gives one phrase a line."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from spanruns_receiver.resolver.columns import FACT, Event, Role
+from spanruns_receiver.resolver.tree import grow, nearest, nodes, roots
+
+from tests.support.outlines import facts_of, told
+
+TREES = {
+    "a run and its calls": (
+        """
+        run weather
+          model gpt
+          tool get_weather
+          none step
+            model gpt
+        """,
+        ["run", "call of 1", "call of 1", "inside 1", "call of 1"],
+    ),
+    "a wrapper with one agent below is that agent's run": (
+        """
+        workflow flow
+          none step
+            run weather
+              tool get_weather
+          model gpt
+        """,
+        ["part of 3", "inside 3", "run", "call of 3", "call of 3"],
+    ),
+    "a wrapper of wrappers around one agent": (
+        """
+        workflow flow
+          workflow inner
+            run weather
+        """,
+        ["part of 3", "part of 3", "run"],
+    ),
+    "a wrapper above several agents is their parent": (
+        """
+        workflow crew
+          run writer
+            model gpt
+          run editor
+          model gpt
+        """,
+        ["workflow", "run under 1", "call of 2", "run under 1", "call of 1"],
+    ),
+    "a wrapper repeated around several agents is one": (
+        """
+        workflow flow
+          workflow flow
+            run writer
+            run editor
+        """,
+        ["workflow", "part of 1", "run under 1", "run under 1"],
+    ),
+    "a wrapper beside an agent inside a wrapper": (
+        """
+        workflow flow
+          run first
+          workflow part
+            run second
+        """,
+        ["workflow", "run under 1", "part of 4", "run under 1"],
+    ),
+    "a wrapper without agents is a run": (
+        """
+        workflow pipeline
+          tool fetch
+        """,
+        ["workflow", "call of 1"],
+    ),
+    "a run inside a run of the same name is that run": (
+        """
+        run weather
+          run weather
+            model gpt
+            run weather
+              tool get_weather
+        """,
+        ["run", "part of 1", "call of 1", "part of 1", "call of 1"],
+    ),
+    "a run inside a run of another name is a sub-run": (
+        """
+        run boss
+          run worker
+            tool get_weather
+        """,
+        ["run", "run under 1", "call of 2"],
+    ),
+    "a run below a tool call is a sub-run, whatever its name": (
+        """
+        run weather
+          tool delegate
+            run weather
+              model gpt
+        """,
+        ["run", "call of 1", "run under 1", "call of 3"],
+    ),
+    "nameless runs are never the same": (
+        """
+        run -
+          run -
+        """,
+        ["run", "run under 1"],
+    ),
+    "a wrapper above a tool above a run has none of its own": (
+        """
+        workflow flow
+          tool delegate
+            run worker
+        """,
+        ["workflow", "call of 1", "run under 1"],
+    ),
+    "a chain at the root is a wrapper, others are nothing": (
+        """
+        chain graph
+          chain node
+            tool get_weather
+          chain node
+            model gpt
+        """,
+        ["workflow", "inside 1", "call of 1", "inside 1", "call of 1"],
+    ),
+    "a chain at the root around one agent": (
+        """
+        chain kickoff
+          chain task
+            run writer
+              model gpt
+        """,
+        ["part of 3", "inside 3", "run", "call of 3"],
+    ),
+    "a chain below plain spans is still the outermost": (
+        """
+        none http
+          chain graph
+            tool get_weather
+        """,
+        ["nothing", "workflow", "call of 2"],
+    ),
+    "a nameless agent above agents is a wrapper": (
+        """
+        agent trace
+          chain flow
+            run weather
+              model gpt
+        """,
+        ["part of 3", "inside 3", "run", "call of 3"],
+    ),
+    "a nameless agent above several agents is their parent": (
+        """
+        agent trace
+          run writer
+          run editor
+        """,
+        ["workflow", "run under 1", "run under 1"],
+    ),
+    "a nameless agent without agents is a run": (
+        """
+        agent task
+          model gpt
+        """,
+        ["run", "call of 1"],
+    ),
+    "a nameless agent above an agent that a tool called is a run": (
+        """
+        agent manager
+          tool ask
+            agent worker
+              model gpt
+        """,
+        ["run", "call of 1", "run under 1", "call of 3"],
+    ),
+    "a root without any run but with calls makes a run": (
+        """
+        none job
+          none step
+            model gpt
+          tool fetch
+        """,
+        ["workflow", "inside 1", "call of 1", "call of 1"],
+    ),
+    "lone calls make none": (
+        """
+        model gpt
+        tool fetch
+        none nothing
+        """,
+        ["lone call", "lone call", "nothing"],
+    ),
+    "calls beside a run stay without one": (
+        """
+        none request
+          run weather
+            model gpt
+          model gpt
+        """,
+        ["nothing", "run", "call of 2", "lone call"],
+    ),
+    "a call repeated inside itself is one call": (
+        """
+        run weather
+          model gpt
+            none http
+              model gpt-4
+                model gpt-4
+          tool get_weather
+            tool get_weather
+        """,
+        ["run", "call of 1", "inside 1", "repeats 2", "repeats 2", "call of 1", "repeats 6"],
+    ),
+    "a tool that calls another tool is two calls": (
+        """
+        run weather
+          tool outer
+            tool inner
+        """,
+        ["run", "call of 1", "call of 1"],
+    ),
+    "protocol spans repeat the tool call around them": (
+        """
+        run weather
+          tool get_weather
+            tool renamed shadow
+              none send
+                tool renamed shadow
+        """,
+        ["run", "call of 1", "repeats 2", "inside 1", "repeats 2"],
+    ),
+    "protocol spans are calls where none is around them": (
+        """
+        run weather
+          tool get_weather shadow
+            tool get_weather shadow
+        """,
+        ["run", "call of 1", "repeats 2"],
+    ),
+    "a model call inside a tool call is a call of its own": (
+        """
+        run weather
+          model gpt
+          tool summarise
+            model gpt
+        """,
+        ["run", "call of 1", "call of 1", "call of 1"],
+    ),
+    "a repeat below a sub-run is not a repeat": (
+        """
+        run weather
+          tool get_weather
+            run sub
+              tool get_weather
+        """,
+        ["run", "call of 1", "run under 1", "call of 3"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_rule(name: str) -> None:
+    """Each rule of the tree decides a small tree as written beside it."""
+    outline, expected = TREES[name]
+    assert told(grow(nodes(facts_of(outline)))) == expected
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_rules_do_not_depend_on_order(name: str) -> None:
+    """The same spans in another order, and some of them twice, are the same tree."""
+    outline, expected = TREES[name]
+    facts = facts_of(outline)
+    random = np.random.default_rng(7)
+    for _ in range(5):
+        shuffled = facts[random.permutation(len(facts))]
+        assert told(grow(nodes(np.concatenate([shuffled, shuffled[:2]])))) == expected
+
+
+def test_missing_parents_hide_nothing() -> None:
+    """A span whose parent never arrives is a root, and what is below it stays with it."""
+    facts = facts_of(
+        """
+        run weather
+          none step
+            model gpt
+            tool get_weather
+              run sub
+        """
+    )
+    assert told(grow(nodes(facts[[0, 2, 3, 4]]))) == ["run", "lone call", "lone call", "run"]
+
+
+def test_cycles_are_cut() -> None:
+    """Spans that are their own ancestors lose their parents; spans below them keep theirs."""
+    facts = facts_of(
+        """
+        run first
+          none step
+            run second
+              model gpt
+        """
+    )
+    facts["parent_key"][0] = 3
+    assert nodes(facts).parent.tolist() == [-1, -1, -1, 2]
+    assert told(grow(nodes(facts))) == ["run", "nothing", "run", "call of 3"]
+
+
+def test_a_span_that_is_its_own_parent_is_a_root() -> None:
+    """A parent id equal to the span's own id is no parent."""
+    facts = facts_of("run weather parent_key=1")
+    assert nodes(facts).parent.tolist() == [-1]
+
+
+def test_a_spans_own_record_speaks_before_its_events() -> None:
+    """Of a span with events the span itself is its node; of events alone the one that began it, with the parent any of them knows."""
+    facts = facts_of(
+        """
+        run outer
+        run inner
+        run inner event=1
+        run open event=2
+        run open event=3
+        run open event=1 parent_key=1
+        """
+    )
+    facts["span_key"][:] = [1, 2, 2, 3, 3, 3]
+    facts["parent_key"][2] = 1
+    spans = nodes(facts)
+    assert spans.facts["event"].tolist() == [Event.NONE, Event.NONE, Event.STARTED]
+    assert spans.member_of.tolist() == [0, 1, 1, 2, 2, 2]
+    assert spans.parent.tolist() == [-1, -1, 0]
+
+
+def test_a_heartbeat_takes_its_parent_from_other_events() -> None:
+    """Without a started event the parent is the one that any event of the span names."""
+    facts = facts_of(
+        """
+        run outer
+        run inner event=3
+        run inner event=4 parent_key=1
+        """
+    )
+    facts["span_key"][2] = 2
+    assert nodes(facts).parent.tolist() == [-1, 0]
+
+
+def test_nearest_skips_what_does_not_stop() -> None:
+    """The nearest marked ancestor is found through any number of unmarked ones."""
+    parent = np.array([-1, 0, 1, 2, 3, -1])
+    assert nearest(parent, np.array([1, 0, 1, 0, 0, 0], bool)).tolist() == [-1, 0, 0, 2, 2, -1]
+    assert roots(parent).tolist() == [0, 0, 0, 0, 0, 5]
+
+
+def test_no_spans() -> None:
+    """Nothing in, nothing out."""
+    assert told(grow(nodes(np.zeros(0, FACT)))) == []
+
+
+def test_a_chain_of_20_000_spans_is_fast() -> None:
+    """Depth costs its logarithm: a trace that is one chain is decided in about the time of a flat one."""
+    count = 20_000
+    facts = np.zeros(count, FACT)
+    facts["span_key"] = np.arange(1, count + 1)
+    facts["parent_key"] = np.arange(count)
+    facts["role"] = Role.NONE
+    facts["role"][0], facts["role"][-1] = Role.RUN, Role.TOOL
+    began = time.process_time()
+    tree = grow(nodes(facts))
+    assert time.process_time() - began < 2
+    assert told(tree)[0] == "run"
+    assert told(tree)[-1] == "call of 1"
+
+
+def test_a_chain_of_20_000_nested_runs() -> None:
+    """Sub-runs nest without a limit, each under the one around it."""
+    count = 20_000
+    facts = np.zeros(count, FACT)
+    facts["span_key"] = facts["name_key"] = np.arange(1, count + 1)
+    facts["parent_key"] = np.arange(count)
+    facts["role"] = Role.RUN
+    tree = grow(nodes(facts))
+    assert tree.owner.tolist() == list(range(-1, count - 1))
