@@ -39,8 +39,7 @@ def error_class_sql(error_type: str, error_message: str) -> str:
     branches = []
     for item in error_classes():
         if item.patterns:
-            patterns = ", ".join(quote(f"(?i){pattern}") for pattern in item.patterns)
-            branches += [f"multiMatchAny({text}, [{patterns}])", quote(item.name)]
+            branches += [f"match({text}, {quote('(?i)' + '|'.join(item.patterns))})", quote(item.name)]
     return f"multiIf({', '.join(branches)}, {quote(UNKNOWN)})"
 
 

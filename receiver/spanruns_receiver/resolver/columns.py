@@ -47,6 +47,7 @@ TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tok
 
 # name, numpy type, SQL over span_facts
 _FACT = [
+    ("trace_key", "<u8", "cityHash64(trace_id)"),
     ("span_key", "<u8", "span_key"),
     ("parent_key", "<u8", "parent_key"),
     ("run_key", "<u8", "run_key"),
@@ -68,6 +69,7 @@ _FACT = [
         "transform(status, ['success', 'failed', 'cancelled', 'waiting'], [1, 2, 3, 4], 0)::UInt8",
     ),
     ("is_shadow", "u1", "is_shadow::UInt8"),
+    ("is_entry", "u1", "is_entry::UInt8"),
     ("has_run_id", "u1", "(run_id != '')::UInt8"),
     ("has_input", "u1", "(input_size > 0)::UInt8"),
     ("has_output", "u1", "(output_size > 0)::UInt8"),
@@ -75,6 +77,7 @@ _FACT = [
     ("ended_us", "<i8", "toUnixTimestamp64Micro(ended_at)"),
     ("event_us", "<i8", "toUnixTimestamp64Micro(event_at)"),
     ("queued_us", "<i8", "toUnixTimestamp64Micro(queued_at)"),
+    ("inserted_us", "<i8", "toUnixTimestamp64Micro(inserted_at)"),
     ("waiting_ms", "<f8", "waiting_ms"),
     ("heartbeat_interval_ms", "<u4", "heartbeat_interval_ms"),
     *((name, "<u8", name) for name in TOKENS),

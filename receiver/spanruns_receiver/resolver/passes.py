@@ -19,6 +19,9 @@ BATCH_TRACES = 4_000
 BATCH_SPAN_S = 3_600
 """A batch holds traces that began within this time of each other, so that it reads one narrow range of facts."""
 
+QUICK = {"optimize_and_compare_chain": 0, "query_plan_join_swap_table": "false"}
+"""Analysis that finds nothing in these statements; the stage is always the smaller side of a join."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -63,10 +66,16 @@ def _batch(traces: list[str], first: int, last: int) -> Batch:
 
 def _resolve(store: Store, stage: Stage, batch: Batch, known: Collection[str] | None) -> int:
     facts = _facts(store, batch)
+    old = set(batch.traces if known is None else known)
     if facts["has_run_id"].any():
+        given = set(batch.traces)
         batch = _with_siblings(store, batch)
+        old |= set(batch.traces) - given
         facts = _facts(store, batch)
     resolved = resolve(facts)
+    if resolved.duplicates:  # spans that came twice: the engine picks the newer, which costs three times as much
+        facts = _facts(store, batch, final=True)
+        resolved = resolve(facts)
     parameters: dict[str, Parameter] = {
         **stage.tables,
         **_where(batch),
@@ -78,22 +87,22 @@ def _resolve(store: Store, stage: Stage, batch: Batch, known: Collection[str] | 
     stage.fill("calls", resolved.calls)
     try:
         for name in ("rows", "runs", "tool_calls", "model_calls"):
-            store.command(sql(name), parameters)
-        old = batch.traces if known is None else [trace for trace in batch.traces if trace in known]
-        if old:
+            store.command(sql(name, final=resolved.duplicates), parameters, settings=QUICK)
+        if stale := [trace for trace in batch.traces if trace in old]:
             for name in ("forget_runs", "forget_tool_calls", "forget_model_calls"):
-                store.command(sql(name), {**parameters, "traces": old})
+                store.command(sql(name), {**parameters, "traces": stale}, settings=QUICK)
     finally:
         stage.clear()
     return len(facts)
 
 
-def _facts(store: Store, batch: Batch) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+def _facts(store: Store, batch: Batch, *, final: bool = False) -> np.ndarray[tuple[int], np.dtype[np.void]]:
     data = store.query(
-        f"SELECT {FACT_SQL} FROM span_facts FINAL "
-        "WHERE trace_id IN {traces:Array(String)} AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}",
+        f"SELECT {FACT_SQL} FROM span_facts{' FINAL' if final else ''} WHERE trace_id IN {{traces:Array(String)}} "
+        "AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}",
         _where(batch),
         format="RowBinary",
+        settings=QUICK,
     )
     return np.frombuffer(data, FACT)
 

@@ -24,16 +24,19 @@ class Resolved:
     runs: Table
     members: Table
     calls: Table
+    duplicates: bool  # some span has more than one record
 
 
-def resolve(facts: Table) -> Resolved:
-    """Everything that can be said of the traces that `facts` (dtype FACT) holds, whole."""
-    spans = nodes(facts)
+def resolve(facts: Table, fed_since_us: int | None = None) -> Resolved:
+    """Everything that can be said of the traces that `facts` (dtype FACT) holds, whole; see `nodes` for `fed_since_us`."""
+    spans = nodes(facts, fed_since_us)
     tree = grow(spans)
     groups = _Groups(facts, spans, tree)
     calls, enriched = _calls(spans, tree, groups)
     runs = _runs(groups, calls)
-    return Resolved(runs, _members(groups, calls, runs), np.concatenate([calls.rows, enriched]))
+    records = np.count_nonzero(facts["event"] == Event.NONE)
+    duplicates = bool(records > np.count_nonzero(spans.facts["event"] == Event.NONE))
+    return Resolved(runs, _members(groups, calls, runs), np.concatenate([calls.rows, enriched]), duplicates)
 
 
 class _Groups:

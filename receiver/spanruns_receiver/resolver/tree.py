@@ -32,6 +32,7 @@ class Nodes:
 
     facts: NDArray[np.void]  # the fact that speaks for the span (dtype FACT)
     parent: Ints  # index of the parent, -1 at a root or where the parent has not arrived
+    is_root: Bools  # has no parent to wait for
     member_of: Ints  # for every fact given to `nodes`: the index of its span
 
 
@@ -46,8 +47,12 @@ class Tree:
     is_workflow: Bools  # of runs: made from a workflow, or from a root
 
 
-def nodes(facts: NDArray[np.void]) -> Nodes:
-    """Fold facts to one node per span and link the nodes."""
+def nodes(facts: NDArray[np.void], fed_since_us: int | None = None) -> Nodes:
+    """Fold facts to one node per span and link the nodes.
+
+    A span whose parent has not arrived is taken for a root, unless its trace got facts after `fed_since_us` (unix microseconds):
+    then the parent is most likely still open. Where a request entered its process there is nothing to wait for.
+    """
     # A span's own record speaks for it; else its `started` event, which knows the parent; else any event.
     rank = np.where(facts["event"] == Event.STARTED, 1, facts["event"].astype(np.int64) + 1)
     rank[facts["event"] == Event.NONE] = 0
@@ -61,7 +66,16 @@ def nodes(facts: NDArray[np.void]) -> Nodes:
     position = np.searchsorted(keys, parent_keys)
     position[position == len(keys)] = 0
     known = (parent_keys != 0) & (keys[position] == parent_keys) & (parent_keys != keys)
-    return Nodes(own, without_cycles(np.where(known, position, -1)), member_of)
+    parent = without_cycles(np.where(known, position, -1))
+    is_root = (parent < 0) & ((parent_keys == 0) | ~_is_fed(facts, own, fed_since_us) | own["is_entry"].astype(bool))
+    return Nodes(own, parent, is_root, member_of)
+
+
+def _is_fed(facts: NDArray[np.void], own: NDArray[np.void], since_us: int | None) -> Bools:
+    """For every node whether its trace got facts since then."""
+    if since_us is None:
+        return np.zeros(len(own), bool)
+    return np.isin(own["trace_key"], facts["trace_key"][facts["inserted_us"] > since_us])
 
 
 def _any_parent(facts: NDArray[np.void], member_of: Ints, own: NDArray[np.void]) -> NDArray[np.uint64]:
@@ -93,11 +107,11 @@ def roots(parent: Ints) -> Ints:
 def grow(nodes: Nodes) -> Tree:
     """Decide what every node is."""
     parent, facts = nodes.parent, nodes.facts
-    role = _settled_roles(facts["role"].astype(np.int64), parent)
+    role = _settled_roles(facts["role"].astype(np.int64), nodes)
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
     fold = _fold(role, around, nearest(parent, _is_run(role)), facts["name_key"])
-    fallback = _fallback_roots(role, parent)
+    fallback = _fallback_roots(role, nodes)
     runs = _is_run(role) | fallback
     fold = np.where(fallback, np.arange(len(parent)), fold)
     above = nearest(parent, runs)
@@ -118,12 +132,12 @@ def _is_run(role: Ints) -> Bools:
     return np.isin(role, (Role.RUN, Role.WORKFLOW))
 
 
-def _settled_roles(role: Ints, parent: Ints) -> Ints:
+def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
     """Chains and nameless agents become runs, workflows or nothing, by what stands above and below them."""
-    role = role.copy()
+    role, parent = role.copy(), nodes.parent
     chain = role == Role.CHAIN
-    above = nearest(parent, role != Role.NONE)
-    role[chain] = np.where(above[chain] < 0, Role.WORKFLOW, Role.NONE)
+    outermost = (nearest(parent, role != Role.NONE) < 0) & nodes.is_root[roots(parent)]
+    role[chain] = np.where(outermost[chain], Role.WORKFLOW, Role.NONE)
     agent = role == Role.AGENT
     if agent.any():
         above = nearest(parent, (role == Role.RUN) | agent | (role == Role.TOOL))
@@ -169,13 +183,13 @@ def _runs_below(runs: Ints, inside: Ints, workflow: Bools) -> tuple[Ints, Ints]:
         at = inside[at]
 
 
-def _fallback_roots(role: Ints, parent: Ints) -> Bools:
+def _fallback_roots(role: Ints, nodes: Nodes) -> Bools:
     """Plain roots without any run below, but with calls: they make the run."""
-    top = roots(parent)
+    top = roots(nodes.parent)
     has_run, has_call = np.zeros(len(role), bool), np.zeros(len(role), bool)
     has_run[top[_is_run(role)]] = True
     has_call[top[((role == Role.TOOL) | (role == Role.MODEL)) & (top != np.arange(len(role)))]] = True
-    found: Bools = (parent < 0) & (role == Role.NONE) & has_call & ~has_run
+    found: Bools = nodes.is_root & (role == Role.NONE) & has_call & ~has_run
     return found
 
 

@@ -12,7 +12,7 @@ SELECT
     {version:UInt64} AS version, 0 AS is_deleted
 FROM
 (
-    SELECT * FROM span_facts FINAL
+    SELECT * FROM span_facts{final}
     WHERE role = 'model' AND trace_id IN {traces:Array(String)} AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}
 ) AS f
 INNER JOIN {calls:Identifier} AS c ON f.span_key = c.span_key

@@ -67,7 +67,7 @@ INNER JOIN
         sumIf(f.spans_reported, f.spans_reported IS NOT NULL AND m.use = 0) AS spans_reported
     FROM
     (
-        SELECT * FROM span_facts FINAL
+        SELECT * FROM span_facts{final}
         WHERE trace_id IN {traces:Array(String)} AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}
     ) AS f
     INNER JOIN (SELECT *, rank * 2 AS twice FROM {members:Identifier}) AS m ON f.span_key = m.span_key

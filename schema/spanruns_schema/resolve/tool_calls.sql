@@ -13,14 +13,14 @@ SELECT
     {version:UInt64} AS version, 0 AS is_deleted
 FROM
 (
-    SELECT * FROM span_facts FINAL
+    SELECT * FROM span_facts{final}
     WHERE role = 'tool' AND trace_id IN {traces:Array(String)} AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}
 ) AS f
 INNER JOIN (SELECT * FROM {calls:Identifier} WHERE span_key = call_key) AS c ON f.span_key = c.span_key
 LEFT JOIN
 (
     SELECT c.call_key AS call_key, f.error_type, f.error_message
-    FROM span_facts AS f FINAL
+    FROM span_facts AS f{final}
     INNER JOIN {calls:Identifier} AS c ON f.span_key = c.span_key
     WHERE {enriched:UInt8} AND c.span_key != c.call_key
         AND f.trace_id IN {traces:Array(String)} AND f.started_at >= {from:DateTime64(6)} AND f.started_at < {to:DateTime64(6)}
