@@ -30,7 +30,7 @@ def span(number: int, *, trace_id: bytes | None = None) -> Span:
     return Span(
         trace_id=(number + 1).to_bytes(16, "big") if trace_id is None else trace_id,
         span_id=(number + 1).to_bytes(8, "big"),
-        name=f"span {number}",
+        name=f"span {number}.",
         start_time_unix_nano=START_NS + number,
         end_time_unix_nano=START_NS + number + 1000,
     )
@@ -47,7 +47,7 @@ def traces(*numbers: int, bad: int = 0) -> bytes:
 
 def logs(*numbers: int) -> bytes:
     """A log request with one record a number."""
-    records = [LogRecord(time_unix_nano=START_NS + n, body=AnyValue(string_value=f"record {n}")) for n in numbers]
+    records = [LogRecord(time_unix_nano=START_NS + n, body=AnyValue(string_value=f"record {n}.")) for n in numbers]
     request = ExportLogsServiceRequest(
         resource_logs=[ResourceLogs(resource=RESOURCE, scope_logs=[ScopeLogs(log_records=records)])]
     )

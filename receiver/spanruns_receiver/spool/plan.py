@@ -49,7 +49,7 @@ class Batch:
 class Plan:
     """`batches` are planned and not known to be stored; from `next_sequence` on nothing is planned."""
 
-    next_sequence: int = 0
+    next_sequence: int = 1
     batches: tuple[Batch, ...] = ()
 
     @property
