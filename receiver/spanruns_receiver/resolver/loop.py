@@ -30,6 +30,9 @@ BUSY_SHARE, BUSY_MAX_S = 0.1, 30.0
 REMEMBERED = 200_000
 """Traces whose state is kept; one that is forgotten is looked up in the store again."""
 
+SHARE = 0.5
+"""At most this part of the time goes into passes: under load they wait a little and then do more at once."""
+
 PASS_TRACES = 20_000
 """Traces resolved in one pass at most; the rest wait for the next, which follows at once."""
 
@@ -68,6 +71,7 @@ class Resolver:
         """Make passes until `stop` is set, then one last over what is still waiting. Survives a store that is away."""
         stage: Stage | None = None
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 stage = stage or Stage(self._store)
                 more = self.make_pass(stage)
@@ -76,6 +80,7 @@ class Resolver:
                 log.warning("resolving failed, will try again: %s", error)
                 stage, more = None, False
                 stop.wait(1.0)
+            stop.wait((time.monotonic() - began) * (1 - SHARE) / SHARE)
             if not more:
                 self._wake.wait(self._pause())
                 self._wake.clear()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from spanruns_schema.resolving import sql
-from spanruns_schema.store import Parameter, Store, rows
+from spanruns_schema.store import Parameter, Settings, Store, rows
 
 from spanruns_receiver.resolver.columns import FACT, FACT_SQL
 from spanruns_receiver.resolver.stage import Stage
@@ -19,7 +19,7 @@ BATCH_TRACES = 4_000
 BATCH_SPAN_S = 3_600
 """A batch holds traces that began within this time of each other, so that it reads one narrow range of facts."""
 
-QUICK = {"optimize_and_compare_chain": 0, "query_plan_join_swap_table": "false"}
+QUICK: Settings = {"optimize_and_compare_chain": 0, "query_plan_join_swap_table": "false"}
 """Analysis that finds nothing in these statements; the stage is always the smaller side of a join."""
 
 
