@@ -55,6 +55,7 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "event": "if(marker_, 'started', '')",
         "event_at": "if(marker_, toDateTime64(Timestamp, 6, 'UTC'), toDateTime64(0, 6, 'UTC'))",
         "started_at": "toDateTime64(Timestamp, 6, 'UTC')",
+        "is_entry": "SpanKind IN ('Server', 'Consumer', 'SPAN_KIND_SERVER', 'SPAN_KIND_CONSUMER')",
         "ended_at": "if(marker_, toDateTime64(0, 6, 'UTC'), "
         "toDateTime64(Timestamp + toIntervalNanosecond(Duration), 6, 'UTC'))",
         **_shared(mapping),
