@@ -50,10 +50,15 @@ INSERT_SETTINGS: Settings = {
     "query_plan_enable_optimizations": 0,
 }
 
+MESSAGE_LIMIT = 2_000
+"""Characters of an engine's error message that are kept: its beginning and its end."""
+
 
 def error_of(message: str) -> StoreError:
     """The error for an engine's message: by ClickHouse's code, retryable when there is none."""
     match = _CODE.search(message)
+    if len(message) > MESSAGE_LIMIT:  # the engine repeats the whole statement, with thousands of bound ids
+        message = f"{message[: MESSAGE_LIMIT // 2]} … {message[-MESSAGE_LIMIT // 2 :]}"
     if match is None:
         return StoreUnavailable(message)
     code = int(match.group(1))
