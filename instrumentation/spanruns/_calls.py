@@ -32,6 +32,10 @@ class Block(Protocol):
     def leave(self) -> None:
         """Make it not current any more; it goes on."""
 
+    @property
+    def is_current(self) -> bool:
+        """True if this code runs inside it."""
+
     def give(self, result: object) -> None:
         """Keep the result of the call."""
 
@@ -109,7 +113,9 @@ async def _await(function: Callable[..., Awaitable[Any]], args: Any, kwargs: Any
     block.enter()
     try:
         result = await function(*args, **kwargs)
-    except GeneratorExit as error:  # closed or collected, maybe in another context: nothing to leave
+    except GeneratorExit as error:  # closed or collected, maybe in another context, where there is nothing to leave
+        if block.is_current:
+            block.leave()
         block.finish(error)
         raise
     except BaseException as error:

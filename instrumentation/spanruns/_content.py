@@ -115,7 +115,7 @@ class Cleaner:
         clean: dict[str, Any] = {}
         for key, value in (attributes or {}).items():
             if isinstance(value, (bool, int, float)):
-                clean[key] = value
+                clean[key] = value  # also a size that was noted when the value was taken: it knows more
                 continue
             if not self._may_leave(key, role):
                 continue
@@ -156,7 +156,7 @@ class Cleaner:
         text, size = self._cut(self._mask(key, value))
         clean[key] = text
         if size is not None:
-            clean.setdefault(f"{key}.size", size)
+            clean[f"{key}.size"] = max(clean.get(f"{key}.size", 0), size)
             self.truncated += 1
 
     def _tree(self, key: str, value: Any) -> Any:

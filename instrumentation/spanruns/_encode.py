@@ -46,23 +46,35 @@ _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 def to_json(value: object, limit: int) -> str:
-    """JSON text of any value; at most about `limit` + SLACK characters of any string in it.
+    """JSON text of any value; at most about `limit` + SLACK characters of the strings in it.
 
     Never raises and never calls into a lazy object. The text may be longer than `limit`: cutting is left to
     whoever sends it, after masking.
     """
+    return to_sized_json(value, limit)[0]
+
+
+def to_sized_json(value: object, limit: int) -> tuple[str, int | None]:
+    """The same, and the bytes the text would have had, if strings had to be cut already."""
     kept = limit + SLACK
     try:
         if type(value) is str and len(value) <= kept:
-            return _encoder.encode(value)
+            return _encoder.encode(value), None
         if _is_small(value, kept):
-            return _encoder.encode(value)
+            return _encoder.encode(value), None
     except (TypeError, ValueError, RecursionError, RuntimeError):
         pass  # not plain after all: NaN, a foreign object, or changed meanwhile by another thread
+    budget = _Budget(kept)
     try:
-        return _encoder.encode(_plain(value, _Budget(kept), 0))
+        text = _encoder.encode(_plain(value, budget, 0))
     except Exception:
-        return _encoder.encode(_type_name(value))
+        return _encoder.encode(_type_name(value)), None
+    return text, _size(text) + budget.lost if budget.lost else None
+
+
+def _size(text: str) -> int:
+    """Bytes of the text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
 def _is_small(value: object, kept: int) -> bool:
@@ -94,15 +106,20 @@ def _is_small(value: object, kept: int) -> bool:
 class _Budget:
     """What is left to show of one value."""
 
-    __slots__ = ("characters", "nodes")
+    __slots__ = ("characters", "lost", "nodes")
 
     def __init__(self, characters: int) -> None:
         self.nodes = MAX_NODES
         self.characters = characters
+        self.lost = 0
 
     def text(self, text: str) -> str:
-        shown = text if len(text) <= self.characters else text[: self.characters] + "…"
-        self.characters = max(self.characters - len(shown), 0)
+        if len(text) <= self.characters:
+            self.characters -= len(text)
+            return text
+        shown = text[: self.characters]
+        self.lost += _size(text) - _size(shown)
+        self.characters = 0
         return shown
 
 

@@ -12,7 +12,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import Span, StatusCode
 
 from spanruns import _ambient, _clock, _guard, _outcome, _pipeline
-from spanruns._encode import to_json
+from spanruns._encode import to_sized_json
 from spanruns._settings import Settings
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Run:
 
     def set_parameters(self, parameters: Mapping[str, object]) -> None:
         """What the run was started with, by name, kept as JSON."""
-        self._set_json("spanruns.run.parameters", dict(parameters))
+        self._set_json("spanruns.run.parameters", parameters)
 
     def set_session(self, session_id: str) -> None:
         """The session or conversation this run belongs to."""
@@ -196,7 +196,10 @@ class Run:
     def _set_json(self, key: str, value: object) -> None:
         try:
             if self._span.is_recording():
-                self._span.set_attribute(key, to_json(value, self.limit or _DEFAULTS.max_value_bytes))
+                text, size = to_sized_json(value, self.limit or _DEFAULTS.max_value_bytes)
+                self._span.set_attribute(key, text)
+                if size is not None:
+                    self._span.set_attribute(f"{key}.size", size)
         except Exception:
             _guard.swallow("capturing a value")
 
@@ -215,6 +218,11 @@ class Run:
         token, self._token = self._token, None
         if token is not None:
             context.detach(token)
+
+    @property
+    def is_current(self) -> bool:
+        """True if this code runs inside it."""
+        return trace.get_current_span() is self._span
 
     def give(self, result: object) -> None:
         """Keep a returned value as output, unless the code has set one."""

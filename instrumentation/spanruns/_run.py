@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 
 from spanruns import _ambient, _calls, _clock, _guard, _pipeline
 from spanruns._arguments import Arguments
-from spanruns._encode import to_json
+from spanruns._encode import to_sized_json
 from spanruns._handle import Run
 from spanruns._settings import Settings
 
@@ -132,7 +132,10 @@ class RunBlock:
                 _guard.swallow("starting a run")
                 return None
 
-        return cast("F", _calls.wrap(function, start))
+        wrapped = _calls.wrap(function, start)
+        with _guard.guarded("marking a run"):
+            getattr(wrapped, "__func__", wrapped).__spanruns_run__ = name  # pools and queues look for it
+        return cast("F", wrapped)
 
     def _named(self, name: str) -> dict[str, Any]:
         attributes = {**self._attributes, "gen_ai.agent.name": name}
@@ -143,7 +146,10 @@ class RunBlock:
     def _captured(self, named: Mapping[str, Any]) -> dict[str, Any]:
         pipeline = _pipeline.current()
         limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
-        found: dict[str, Any] = {"spanruns.run.parameters": to_json(named, limit)}
+        text, size = to_sized_json(named, limit)
+        found: dict[str, Any] = {"spanruns.run.parameters": text}
+        if size is not None:
+            found["spanruns.run.parameters.size"] = size
         if isinstance(named.get("dry_run"), bool) and "spanruns.run.dry_run" not in self._attributes:
             found["spanruns.run.dry_run"] = named["dry_run"]
         return found

@@ -11,7 +11,7 @@ from opentelemetry.trace import Span
 
 from spanruns import _calls, _clock, _guard, _outcome, _pipeline
 from spanruns._arguments import Arguments
-from spanruns._encode import to_json
+from spanruns._encode import to_sized_json
 from spanruns._settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,7 +57,10 @@ class ToolCall:
     def _set_json(self, key: str, value: object) -> None:
         try:
             if self._span.is_recording():
-                self._span.set_attribute(key, to_json(value, self.limit or _DEFAULTS.max_value_bytes))
+                text, size = to_sized_json(value, self.limit or _DEFAULTS.max_value_bytes)
+                self._span.set_attribute(key, text)
+                if size is not None:
+                    self._span.set_attribute(f"{key}.size", size)
         except Exception:
             _guard.swallow("capturing a value")
 
@@ -71,6 +74,10 @@ class ToolCall:
         token, self._token = self._token, None
         if token is not None:
             context.detach(token)
+
+    @property
+    def is_current(self) -> bool:
+        return trace.get_current_span() is self._span
 
     def give(self, result: object) -> None:
         if self.limit and result is not None:
@@ -144,9 +151,10 @@ class ToolBlock:
                 pipeline = _pipeline.current()
                 limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
                 span = _pipeline.tracer().start_span(span_name, None, attributes=attributes, start_time=_clock.now_ns())
-                if named is not None and (args or kwargs) and span.is_recording():
-                    span.set_attribute(ARGUMENTS, to_json(named(args, kwargs), limit))
-                return ToolCall(span, limit if self._capture else 0)
+                call = ToolCall(span, limit if self._capture else 0)
+                if named is not None and (args or kwargs):
+                    call.set_arguments(named(args, kwargs))
+                return call
             except Exception:
                 _guard.swallow("starting a tool call")
                 return None
