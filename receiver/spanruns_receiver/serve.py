@@ -118,6 +118,7 @@ def _config(app: Any, tls: Tls | None) -> uvicorn.Config:
         app,
         log_config=None,
         access_log=False,
+        log_level="warning",
         server_header=False,
         date_header=False,
         ws="none",

@@ -65,6 +65,16 @@ class KeepingStore:
             raise KeyError("no such column")
         return b""
 
+    def query_readonly(
+        self,
+        sql: str,
+        *,
+        format: str = "Native",
+        settings: Settings | None = None,
+    ) -> bytes:
+        """Answer nothing."""
+        return b""
+
     def command(self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None) -> None:
         """Do nothing."""
 

@@ -34,6 +34,9 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
+# A request with this header is stored even if it was stored before: how dead letters are sent again.
+AGAIN = "spanruns-again"
+
 _SIGNALS: dict[str, Signal] = {names.http_path: signal for signal, names in NAMES.items()}
 
 # Parsing JSON in Python takes about this many times its size in memory.
@@ -92,8 +95,9 @@ class HttpDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        if scope["type"] != "http":
-            raise RuntimeError(f"this application serves HTTP only, not {scope['type']}")
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
         try:
             answer = await self._answer(scope, _Body(receive))
         except _DisconnectedError:
@@ -123,7 +127,8 @@ class HttpDoor:
             if content_type == TEXT:
                 raise NotOtlp(f"send {PROTOBUF} or {JSON}, not {headers.get('content-type')!r}", 415)
             payload = await self._read(headers, body)
-            result = await self._handled(signal, payload, content_type)
+            again = AGAIN in headers
+            result = await self._handled(self._export, signal, payload, content_type, again)
         except _DisconnectedError:
             raise
         except Exception as error:
@@ -144,21 +149,21 @@ class HttpDoor:
         except TimeoutError as error:
             raise NotOtlp(f"the body did not come within {self._body_timeout_s} s", 408) from error
 
-    async def _handled(self, signal: Signal, body: bytes, content_type: str) -> ExportResult:
+    async def _handled(self, work: Callable[..., ExportResult], *args: object) -> ExportResult:
         if self._inside >= self._most_inside:
             raise Overloaded(f"{self._inside} requests are being handled")
         self._inside += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._export, signal, body, content_type)
+            return await loop.run_in_executor(self._pool, work, *args)
         finally:
             self._inside -= 1
 
-    def _export(self, signal: Signal, body: bytes, content_type: str) -> ExportResult:
+    def _export(self, signal: Signal, body: bytes, content_type: str, again: bool) -> ExportResult:
         if content_type == JSON:
             with self._admission.memory.hold(len(body) * _JSON_MEMORY_FACTOR):
                 body = to_protobuf(signal, body)
-        return self._admission.export(signal, body, door="http")
+        return self._admission.export(signal, body, door="http", again=again)
 
     async def _discard(self, body: _Body) -> None:
         left = self._admission.max_request_bytes * _DISCARD_FACTOR
@@ -179,6 +184,13 @@ class HttpDoor:
         refusals = self._health.refusals()
         body = json.dumps({"status": "refusing" if refusals else "ready", "refusals": refusals}).encode()
         return Answer(503 if refusals else 200, JSON, body)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Nothing is to be done when the server starts and stops, but it wants to be answered."""
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})
 
 
 def _content_type(headers: dict[str, str]) -> str:

@@ -1,5 +1,5 @@
 """Spool ranges into the store, each exactly once."""
 
-from spanruns_receiver.writer.writer import Writer
+from spanruns_receiver.writer.writer import Pace, Writer
 
-__all__ = ["Writer"]
+__all__ = ["Pace", "Writer"]

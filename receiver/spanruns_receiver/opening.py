@@ -1,0 +1,105 @@
+"""A store that may not be there yet: opened, and its schema applied, when it answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from spanruns_schema import migrate
+from spanruns_schema.errors import StoreUnavailable
+from spanruns_schema.store import DATABASE, Parameters, Settings, Store, open_store
+
+_log = logging.getLogger(__name__)
+
+_RETRY_S = 1.0
+
+
+class OpeningStore:
+    """A `Store` over the one at `url`. Until that can be opened every call raises `StoreUnavailable`.
+
+    So a receiver can start, and take requests into its spool, while ClickHouse is away.
+    """
+
+    def __init__(self, url: str, *, opener: Callable[[str], Store] = open_store) -> None:
+        self.database = DATABASE
+        self._url = url
+        self._opener = opener
+        self._store: Store | None = None
+        self._lock = threading.Lock()
+        self._not_before = float("-inf")
+
+    def open(self) -> None:
+        """Open the store and bring its schema up to date, if that has not been done.
+
+        Raises `StoreUnavailable` when it does not answer, `ConfigError` or `SchemaError` when it never will.
+        """
+        with self._lock:
+            if self._store is not None:
+                return
+            if time.monotonic() < self._not_before:
+                raise StoreUnavailable(f"the store did not answer less than {_RETRY_S} s ago")
+            store = None
+            try:
+                store = self._opener(self._url)
+                applied = migrate.apply(store)
+            except BaseException:
+                self._not_before = time.monotonic() + _RETRY_S
+                if store is not None:
+                    store.close()
+                raise
+            if applied:
+                _log.info("applied %d schema steps", len(applied))
+            self._store = store
+            self.database = store.database
+
+    def query(
+        self,
+        sql: str,
+        parameters: Parameters | None = None,
+        *,
+        format: str = "Native",
+        settings: Settings | None = None,
+    ) -> bytes:
+        """See `Store.query`."""
+        return self._opened().query(sql, parameters, format=format, settings=settings)
+
+    def query_readonly(
+        self,
+        sql: str,
+        *,
+        format: str = "Native",
+        settings: Settings | None = None,
+    ) -> bytes:
+        """See `Store.query_readonly`."""
+        return self._opened().query_readonly(sql, format=format, settings=settings)
+
+    def command(self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None) -> None:
+        """See `Store.command`."""
+        self._opened().command(sql, parameters, settings=settings)
+
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        block: bytes,
+        *,
+        format: str = "Native",
+        token: str = "",
+        settings: Settings | None = None,
+    ) -> None:
+        """See `Store.insert`."""
+        self._opened().insert(table, columns, block, format=format, token=token, settings=settings)
+
+    def close(self) -> None:
+        """Close the store, if it was ever opened."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            self.open()
+        assert self._store is not None  # noqa: S101 (open has set it)
+        return self._store

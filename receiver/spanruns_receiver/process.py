@@ -1,0 +1,238 @@
+"""Everything of a receiver in one process: started in order, stopped in the opposite one."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from spanruns_schema.errors import StoreUnavailable
+from spanruns_schema.store import Store
+
+from spanruns_receiver import health as health_of_process
+from spanruns_receiver.admit import Admission, MemoryBudget
+from spanruns_receiver.decode import decoder_name
+from spanruns_receiver.doors.grpc import GrpcDoor
+from spanruns_receiver.doors.http import HttpDoor
+from spanruns_receiver.health import Health
+from spanruns_receiver.opening import OpeningStore
+from spanruns_receiver.recent import RecentRequests
+from spanruns_receiver.serve import Tls, WebServer, listen
+from spanruns_receiver.settings import Settings
+from spanruns_receiver.spool import Damage, Spool, SpoolLimits
+from spanruns_receiver.spool.files import write_whole
+from spanruns_receiver.writer import Pace, Writer
+
+_log = logging.getLogger(__name__)
+
+# In the data directory while a process serves it: where that process can be asked.
+RUNNING_FILE = "running.json"
+_DOOR_GRACE_S = 5.0
+_RESOLVER_GRACE_S = 15.0
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What a process does beside taking and storing OTLP."""
+
+    resolver: bool = True
+    api: bool = True
+    clickhouse: bool = True
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports that are really open; None for what this process does not serve."""
+
+    grpc: int
+    otlp_http: int
+    api: int | None = None
+    clickhouse: int | None = None
+
+    def as_json(self, host: str) -> bytes:
+        """What a ready file holds."""
+        ports = {name: port for name, port in vars(self).items() if port is not None}
+        return json.dumps({**ports, "pid": os.getpid(), "host": host}).encode() + b"\n"
+
+
+class _Resolver(Protocol):
+    def run_forever(self, stop: threading.Event) -> None: ...
+
+    def poke(self) -> None: ...
+
+
+class Process:
+    """A receiver. `start` once, `stop` once; whatever fails in `start`, what was started before it is
+    stopped.
+    """
+
+    def __init__(self, settings: Settings, roles: Roles) -> None:
+        self._settings = settings
+        self._roles = roles
+        self._stack = ExitStack()
+        self.health = Health()
+
+    def start(self) -> Ports:
+        """Serve; returns when every port answers. Raises `ConfigError` or `SchemaError` when that cannot be."""
+        with ExitStack() as stack:
+            ports = self._start(stack)
+            self._stack = stack.pop_all()
+        return ports
+
+    def stop(self) -> None:
+        """Take nothing new, store what is there for as long as the settings allow, and end everything."""
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> Ports:
+        settings = self._settings
+        if settings.ready_file:
+            settings.ready_file.unlink(missing_ok=True)
+        health_of_process.install(self.health)
+        self.health.metrics.decoder.info({"name": decoder_name()})
+        sockets = {
+            field: listen(settings.host, getattr(settings, field), field, reuse_port=shared)
+            for field, shared in self._web_ports().items()
+        }
+        for sock in sockets.values():
+            stack.callback(sock.close)
+        spool = self._spool()
+        stack.callback(spool.close)
+        store = self._store()
+        stack.callback(store.close)
+        resolver = self._resolver(stack, store)
+        writer = Writer(
+            spool,
+            store,
+            self.health.metrics,
+            Pace(settings.batch_bytes, settings.batch_interval_ms / 1000),
+            on_stored=resolver.poke if resolver else lambda: None,
+        )
+        writer.start()
+        stack.callback(self._drain, writer)
+        web = self._web_apps(store)
+        opened = {field: self._serve(stack, app, sockets[field], field) for field, app in web.items()}
+        grpc_port, http_port = self._open_doors(stack, spool, sockets["http_port"])
+        ports = Ports(grpc_port, http_port, opened.get("api_port"), opened.get("clickhouse_port"))
+        self._tell(stack, ports)
+        return ports
+
+    def _web_ports(self) -> dict[str, bool]:
+        """The HTTP ports to open, by setting, and whether other receivers may share them."""
+        ports = {"http_port": self._settings.reuse_port}
+        if self._roles.api and _is_there("spanruns_receiver.api"):
+            ports["api_port"] = False
+        if self._roles.clickhouse and self._settings.embedded and _is_there("spanruns_receiver.clickhouse_http"):
+            ports["clickhouse_port"] = False
+        return ports
+
+    def _spool(self) -> Spool:
+        def damaged(damage: Damage) -> None:
+            self.health.metrics.spool_damaged_bytes.inc(damage.size_bytes)
+
+        limits = SpoolLimits(self._settings.max_spool_bytes, self._settings.min_free_bytes)
+        return Spool(self._settings.data / "spool", limits, on_damage=damaged)
+
+    def _store(self) -> Store:
+        store = OpeningStore(self._settings.store_url)
+        try:
+            store.open()
+        except StoreUnavailable as error:
+            if self._settings.embedded:
+                raise
+            _log.warning("the store is away, requests wait in the spool: %s", error)
+        return store
+
+    def _resolver(self, stack: ExitStack, store: Store) -> _Resolver | None:
+        if not self._roles.resolver:
+            return None
+        from spanruns_receiver.resolver import Resolver
+
+        resolver: _Resolver = Resolver(store)
+        stop = threading.Event()
+        thread = threading.Thread(target=resolver.run_forever, args=(stop,), name="resolver", daemon=True)
+
+        def end() -> None:
+            stop.set()
+            resolver.poke()
+            thread.join(_RESOLVER_GRACE_S)
+
+        thread.start()
+        stack.callback(end)
+        return resolver
+
+    def _web_apps(self, store: Store) -> dict[str, Any]:
+        apps: dict[str, Any] = {}
+        ports = self._web_ports()
+        if "api_port" in ports:
+            apps["api_port"] = _app("spanruns_receiver.api", store, self._settings)
+        if "clickhouse_port" in ports:
+            apps["clickhouse_port"] = _app("spanruns_receiver.clickhouse_http", store, self._settings)
+        return apps
+
+    def _serve(self, stack: ExitStack, app: Any, sock: Any, field: str) -> int:
+        server = WebServer(app, sock, field.removesuffix("_port"))
+        server.start()
+        stack.callback(server.stop, _DOOR_GRACE_S)
+        return server.port
+
+    def _open_doors(self, stack: ExitStack, spool: Spool, http_socket: Any) -> tuple[int, int]:
+        settings, metrics = self._settings, self.health.metrics
+        recent = RecentRequests(settings.recent_requests, spool.digests()) if settings.recent_requests else None
+        admission = Admission(
+            spool,
+            metrics,
+            max_request_bytes=settings.max_request_bytes,
+            memory=MemoryBudget(settings.max_memory_bytes),
+            recent=recent,
+        )
+        self.health.checks.append(admission.refusal)
+        tls = None
+        if settings.tls_certificate and settings.tls_key:
+            tls = Tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        grpc_door = GrpcDoor(admission, settings)
+        stack.callback(grpc_door.stop, _DOOR_GRACE_S)
+        http_door = HttpDoor(admission, self.health, settings)
+        stack.callback(http_door.close)
+        web = WebServer(http_door, http_socket, "otlp-http", tls)
+        web.start()
+        stack.callback(web.stop, _DOOR_GRACE_S)
+        grpc_door.start()
+        return grpc_door.port, web.port
+
+    def _tell(self, stack: ExitStack, ports: Ports) -> None:
+        files = [self._settings.data / RUNNING_FILE]
+        if self._settings.ready_file:
+            files.append(self._settings.ready_file)
+        for file in files:
+            stack.callback(file.unlink, missing_ok=True)
+            write_whole(file, ports.as_json(self._settings.host))
+
+    def _drain(self, writer: Writer) -> None:
+        if not writer.stop(self._settings.drain_timeout_s):
+            _log.warning("not everything is stored yet; the rest waits in %s", self._settings.data / "spool")
+
+
+def read_running(data: Path) -> dict[str, Any] | None:
+    """What the process that serves `data` has told of itself; None when there is none, or it is gone."""
+    from spanruns_receiver.spool.lock import is_locked
+
+    try:
+        told: dict[str, Any] = json.loads((data / RUNNING_FILE).read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return told if is_locked(data / "spool") else None
+
+
+def _app(module: str, store: Store, settings: Settings) -> Any:
+    return importlib.import_module(module).create_app(store, settings)
+
+
+def _is_there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
