@@ -156,7 +156,7 @@ def _join_provider(pipeline: Pipeline) -> None:
 
     provider: Any = get_logger_provider()
     if type(provider).__name__ == "ProxyLoggerProvider":
-        own = LoggerProvider(resource=pipeline.resource, shutdown_on_exit=False)
+        own = LoggerProvider(resource=pipeline.resource)
         own.add_log_record_processor(_processor(pipeline))
         GlobalProvider(_internal, "logger", lambda later: _share(pipeline, later)).set(own)
     else:

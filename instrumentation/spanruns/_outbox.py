@@ -73,7 +73,7 @@ class Outbox(Generic[T]):
         tick: Callable[[], float | None] | None = None,
     ) -> None:
         self.name = name
-        self.counts = Counts()
+
         self._pack = pack
         self._post = post
         self._delay_s = delay_s
@@ -86,6 +86,7 @@ class Outbox(Generic[T]):
         _fork.register(self)
 
     def _start_fresh(self) -> None:
+        self.counts = Counts()
         self._queue: deque[T] = deque()
         self._parcels: deque[_Parcel[T]] = deque()
         self._parcel_bytes = 0

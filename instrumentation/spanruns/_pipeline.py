@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
-from spanruns import _ambient, _foreign, _guard, _ticket, _trigger
+from spanruns import _ambient, _foreign, _fork, _guard, _ticket, _trigger
 from spanruns._content import Cleaner
 from spanruns._events import Lifecycle
 from spanruns._live import Registry, RunState
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from spanruns._metrics import RunMetrics
 
 EVENT_DELAY_S: Final = 0.05
+PUSH_DELAY_S: Final = 0.25
 EXIT_PATIENT_S: Final = 10.0
 """Longest exit while the endpoint takes what is left; one that takes nothing is given up after `exit_s`."""
 
@@ -110,7 +111,7 @@ class Pipeline:
         """Have the service's own exporter send a run's end now rather than with its next batch (our thread)."""
         if self._push:
             self._push = False
-            time.sleep(self.settings.flush_s / 2)  # its other spans of the moment come along
+            time.sleep(PUSH_DELAY_S)  # its other spans of the moment come along
             for processor in self.their_processors:
                 with _guard.guarded("flushing the service's exporter"):
                     processor.force_flush(2_000)
@@ -282,6 +283,7 @@ def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipe
                 if settings.metrics:
                     pipeline.measure()
             atexit.register(_exit)
+            _fork.at_worker_exit(_exit)
         return _current
 
 

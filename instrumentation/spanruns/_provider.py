@@ -71,7 +71,7 @@ def share(pipeline: Pipeline) -> None:
 def _new_provider(pipeline: Pipeline) -> Any:
     from opentelemetry.sdk.trace import TracerProvider
 
-    provider = TracerProvider(resource=pipeline.resource, shutdown_on_exit=False)
+    provider = TracerProvider(resource=pipeline.resource)
     provider.add_span_processor(pipeline.processor)
     return provider
 

@@ -8,10 +8,12 @@ another try.
 from __future__ import annotations
 
 import gzip
+import importlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from spanruns import _fork
 from spanruns._settings import Settings
 
 if TYPE_CHECKING:
@@ -49,8 +51,10 @@ class Sender:
         """Import what sending needs; done by the sending thread so that the service does not wait for it."""
         if self._session is not None:
             return
+        with _fork.importing():
+            for name in _NEEDED:
+                importlib.import_module(name)
         import requests
-        from opentelemetry.proto.collector.trace.v1 import trace_service_pb2  # noqa: F401
 
         session = requests.Session()
         session.headers.update({"Content-Type": CONTENT_TYPE, "User-Agent": "spanruns"})
@@ -98,6 +102,19 @@ class Sender:
             return Answer("retry", f"{type(error).__name__}")
         except OSError as error:
             return Answer("retry", str(error) or type(error).__name__)
+
+
+_NEEDED: Final = (
+    "encodings.idna",
+    "google.protobuf.message",
+    "netrc",  # requests looks for it at each request
+    "opentelemetry.exporter.otlp.proto.common._log_encoder",
+    "opentelemetry.exporter.otlp.proto.common.metrics_encoder",
+    "opentelemetry.exporter.otlp.proto.common.trace_encoder",
+    "opentelemetry.proto.collector.trace.v1.trace_service_pb2",
+    "requests",
+)
+"""Everything that sending imports, so that nothing of it is left for later."""
 
 
 def _answer(response: requests.Response) -> Answer:
