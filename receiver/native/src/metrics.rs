@@ -42,55 +42,65 @@ impl Kind {
     }
 }
 
-/// A metric and the messages of its points.
+/// A metric; its points are still to be read.
 #[derive(Default)]
 struct Metric<'a> {
     name: &'a [u8],
     description: &'a [u8],
     unit: &'a [u8],
     kind: Option<Kind>,
-    points: Vec<Message<'a>>,
+    /// The gauge, sum, … message; more than one where the field came in parts.
+    data: Vec<Message<'a>>,
+    points: usize,
     temporality: i32,
     monotonic: bool,
 }
 
 impl<'a> Metric<'a> {
-    fn parse(message: Message<'a>, limits: &Limits) -> Result<Self, Refused> {
+    fn parse(message: Message<'a>, limits: &Limits) -> Result<Self, Malformed> {
         let mut metric = Metric::default();
         let mut fields = message.fields();
         while let Some((number, value)) = fields.next()? {
             let Value::Bytes(bytes) = value else { continue };
-            match number {
-                1 => metric.name = bytes,
-                2 => metric.description = bytes,
-                3 => metric.unit = bytes,
-                _ => {
-                    if let Some(kind) = Kind::of_field(number) {
-                        metric.read_data(kind, fields.message(bytes), limits)?;
-                    }
-                }
+            match (number, Kind::of_field(number)) {
+                (1, _) => metric.name = bytes,
+                (2, _) => metric.description = bytes,
+                (3, _) => metric.unit = bytes,
+                (_, Some(kind)) => metric.read_data(kind, fields.message(bytes), limits)?,
+                _ => {}
             }
         }
         Ok(metric)
     }
 
-    fn read_data(&mut self, kind: Kind, message: Message<'a>, limits: &Limits) -> Result<(), Refused> {
+    fn read_data(&mut self, kind: Kind, message: Message<'a>, limits: &Limits) -> Result<(), Malformed> {
         if let Some(other) = self.kind.filter(|&other| other != kind) {
             // One of a kind: what came before is void, but has to be well-formed.
-            for point in self.points.drain(..) {
-                Point::default().read(other, point, limits)?;
-            }
-            (self.temporality, self.monotonic) = (0, false);
+            let mut point = Point::default();
+            self.each_point(|message| point.read(other, message, limits))?;
+            *self = Metric { name: self.name, description: self.description, unit: self.unit, ..Self::default() };
         }
         self.kind = Some(kind);
+        self.data.push(message);
         let mut fields = message.fields();
         while let Some(field) = fields.next()? {
             match field {
-                (1, Value::Bytes(_)) if self.points.len() >= limits.items => return Err(Refused::Items),
-                (1, Value::Bytes(bytes)) => self.points.push(fields.message(bytes)),
+                (1, Value::Bytes(_)) => self.points += 1,
                 (2, Value::Varint(number)) if kind != Kind::Gauge => self.temporality = number as i32,
                 (3, Value::Varint(number)) if kind == Kind::Sum => self.monotonic = number != 0,
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn each_point<E: From<Malformed>>(&self, mut take: impl FnMut(Message<'a>) -> Result<(), E>) -> Result<(), E> {
+        for data in &self.data {
+            let mut fields = data.fields();
+            while let Some(field) = fields.next()? {
+                if let (1, Value::Bytes(bytes)) = field {
+                    take(fields.message(bytes))?;
+                }
             }
         }
         Ok(())
@@ -585,17 +595,17 @@ impl<'a> Sink<'a> for DataPoints<'a> {
             description: env.clean.name(metric.description).into_owned(),
             unit: env.clean.name(metric.unit).into_owned(),
         };
-        env.items(metric.points.len())?;
-        env.copies(copied(head, &names), metric.points.len())?;
-        for &message in &metric.points {
+        env.items(metric.points)?;
+        env.copies(copied(head, &names), metric.points)?;
+        metric.each_point(|message| {
             self.point.read(kind, message, limits)?;
             env.items(self.point.exemplars.len())?;
             self.items += 1;
             if !self.check_only {
                 self.tables[kind as usize].push(head, &names, &metric, &self.point, env);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

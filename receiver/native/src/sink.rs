@@ -93,7 +93,7 @@ impl<'l> Env<'l> {
         Ok(())
     }
 
-    /// Take note of `items` more rows, events, links or exemplars.
+    /// Take note of `items` more scopes, metrics, rows, events, links or exemplars.
     pub fn items(&mut self, items: usize) -> Result<(), Refused> {
         self.meter.items = self.meter.items.checked_sub(items).ok_or(Refused::Items)?;
         Ok(())
@@ -108,6 +108,7 @@ impl<'l> Env<'l> {
 
     fn resource<'a, S: Sink<'a>>(&mut self, sink: &mut S, message: Message<'a>) -> Result<(), Refused> {
         let level = self.level(message, 1)?;
+        self.items(level.members.len())?;
         let mut head = Head {
             resource: Shared::new(&level.attributes, &mut self.keys, &mut self.clean),
             resource_url: Vec::new(),

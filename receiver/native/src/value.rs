@@ -273,21 +273,59 @@ fn put_int(out: &mut Vec<u8>, number: i64) {
 
 /// The shortest digits, an exponent only below 1e-6 and from 1e21 on.
 fn put_double(out: &mut Vec<u8>, number: f64) {
-    let size = number.abs();
     if number.is_nan() {
-        out.extend_from_slice(b"NaN");
-    } else if number.is_infinite() {
-        out.extend_from_slice(if number > 0.0 { b"Infinity" } else { b"-Infinity" });
-    } else if size == 0.0 || (1e-6..1e21).contains(&size) {
-        put(out, format_args!("{number}"));
+        return out.extend_from_slice(b"NaN");
+    }
+    if number.is_sign_negative() {
+        out.push(b'-');
+    }
+    let size = number.abs();
+    if size.is_infinite() {
+        return out.extend_from_slice(b"Infinity");
+    }
+    if size == 0.0 {
+        return out.push(b'0');
+    }
+    let mut buffer = ryu::Buffer::new();
+    let (digits, point) = digits(buffer.format_finite(size));
+    if (1e-6..1e21).contains(&size) {
+        put_plain(out, &digits, point);
     } else {
-        let start = out.len();
-        put(out, format_args!("{number:e}"));
-        if size >= 1.0 {
-            let exponent = out[start..].iter().position(|&byte| byte == b'e');
-            if let Some(exponent) = exponent {
-                out.insert(start + exponent + 1, b'+');
-            }
+        out.push(digits[0]);
+        if digits.len() > 1 {
+            out.push(b'.');
+            out.extend_from_slice(&digits[1..]);
+        }
+        put(out, format_args!("e{:+}", point - 1));
+    }
+}
+
+/// The significant digits of a number written in any way, and where the point is among them.
+fn digits(text: &str) -> (Vec<u8>, i32) {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = [whole.as_bytes(), fraction.as_bytes()].concat();
+    let zeros = all.iter().take_while(|&&digit| digit == b'0').count();
+    let end = all.iter().rposition(|&digit| digit != b'0').map_or(zeros, |last| last + 1);
+    let point = whole.len() as i32 - zeros as i32 + exponent.parse::<i32>().unwrap_or(0);
+    (all[zeros..end].to_vec(), point)
+}
+
+fn put_plain(out: &mut Vec<u8>, digits: &[u8], point: i32) {
+    match usize::try_from(point) {
+        Ok(point) if point >= digits.len() => {
+            out.extend_from_slice(digits);
+            out.resize(out.len() + point - digits.len(), b'0');
+        }
+        Ok(point) if point > 0 => {
+            out.extend_from_slice(&digits[..point]);
+            out.push(b'.');
+            out.extend_from_slice(&digits[point..]);
+        }
+        _ => {
+            out.extend_from_slice(b"0.");
+            out.resize(out.len() + point.unsigned_abs() as usize, b'0');
+            out.extend_from_slice(digits);
         }
     }
 }

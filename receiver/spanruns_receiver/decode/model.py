@@ -44,8 +44,8 @@ class Limits:
     name_bytes: int = 4096
     attributes: int = 1000
     nesting: int = 64
-    # What one payload may grow to: rows, events, links and exemplars together; and, for each of its
-    # bytes, how many bytes of resource, scope and metric names may be copied into its rows.
+    # What one payload may grow to: scopes, metrics, rows, events, links and exemplars together; and, for
+    # each of its bytes, how many bytes of resource, scope and metric names may be copied into its rows.
     items: int = 1_000_000
     copies: int = 64
 

@@ -55,7 +55,7 @@ class _Batch:
         return self.rows.setdefault(name, [])
 
     def grow(self, items: int) -> None:
-        """Take note of more rows, events, links or exemplars."""
+        """Take note of more scopes, metrics, rows, events, links or exemplars."""
         self._grown += items
         if self._grown > self._may_grow:
             raise refusal(self._signal, "items")
@@ -126,6 +126,7 @@ def _rejection(span: Any) -> str:
 def _add_traces(batch: _Batch, request: Any, received: int) -> None:
     clean, rows = batch.clean, batch.table("otel_traces")
     for resource in request.resources:
+        batch.grow(len(resource.scopes))
         resource_attributes = clean.attributes(resource.resource.attributes)
         service = _service(clean, resource_attributes)
         for scope in resource.scopes:
@@ -181,6 +182,7 @@ def _times(clean: Cleaner, start: int, end: int, received: int) -> tuple[int, in
 def _add_logs(batch: _Batch, request: Any, received: int) -> None:
     clean, rows = batch.clean, batch.table("otel_logs")
     for resource in request.resources:
+        batch.grow(len(resource.scopes))
         resource_attributes = clean.attributes(resource.resource.attributes)
         service = _service(clean, resource_attributes)
         resource_url = clean.name(resource.schema_url)
@@ -227,6 +229,7 @@ def _log(clean: Cleaner, record: Any, service: bytes, above: Row, received: int)
 def _add_metrics(batch: _Batch, request: Any, received: int) -> None:
     clean = batch.clean
     for resource in request.resources:
+        batch.grow(len(resource.scopes))
         resource_attributes = clean.attributes(resource.resource.attributes)
         service = _service(clean, resource_attributes)
         resource_url = clean.name(resource.schema_url)
@@ -241,6 +244,7 @@ def _add_metrics(batch: _Batch, request: Any, received: int) -> None:
                 clean.name(scope.schema_url),
                 service,
             )
+            batch.grow(len(scope.items))
             for metric in scope.items:
                 which = metric.WhichOneof("data")
                 if which:
