@@ -1,0 +1,24 @@
+"""Parameterised views (`views/*.sql`) as a query calls them, with every parameter bound."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+
+_PLACEHOLDER = re.compile(r"\{(\w+):([^{}]+)\}")
+_COMMENT = re.compile(r"--.*")
+
+
+@cache
+def parameters(view: str) -> dict[str, str]:
+    """The parameters of a view and their ClickHouse types, in the order in which they first occur."""
+    sql = resources.files("spanruns_schema").joinpath("views", f"{view}.sql").read_text()
+    return dict(_PLACEHOLDER.findall(_COMMENT.sub("", sql)))
+
+
+@cache
+def call(view: str) -> str:
+    """`view(name = {name:Type}, …)`: bind a value for every name in `parameters(view)`."""
+    bound = ", ".join(f"{name} = {{{name}:{type_}}}" for name, type_ in parameters(view).items())
+    return f"{view}({bound})"
