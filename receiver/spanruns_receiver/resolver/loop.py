@@ -30,6 +30,9 @@ BUSY_SHARE, BUSY_MAX_S = 0.1, 30.0
 REMEMBERED = 200_000
 """Traces whose state is kept; one that is forgotten is looked up in the store again."""
 
+SETTLE_S = 120.0
+"""A span whose parent is missing is taken for a root when its trace got nothing for so long."""
+
 SHARE = 0.5
 """At most this part of the time goes into passes: under load they wait a little and then do more at once."""
 
@@ -40,12 +43,12 @@ PASS_TRACES = 20_000
 @dataclass
 class _Trace:
     first_s: float  # when this resolver first saw it
+    touched_at: datetime  # when it last saw new facts of it
     facts: int = 0  # seen inside the current window
     later: int = 0
     urgent_us: int = 0
     resolved_s: float = 0.0
-    waits: bool = True  # has facts that are not resolved yet
-    due_s: float = 0.0
+    due_s: float = 0.0  # when to resolve it, if it is waiting
 
 
 class Resolver:
@@ -56,8 +59,9 @@ class Resolver:
         self._store = store
         self._after = since or datetime.now(UTC) - timedelta(hours=1)
         self._next = self._after
-        self._seen: OrderedDict[str, _Trace] = OrderedDict()
-        self._started_us = time.time_ns() // 1000
+        self._seen: OrderedDict[str, _Trace] = OrderedDict()  # the one touched last stands last
+        self._waiting: dict[str, _Trace] = {}  # those that have facts which are not resolved yet
+        self._old_until = datetime.now(UTC)  # traces that began until then may have been resolved before
         self._wake = threading.Event()
         self.resolved_facts = 0
         self.passes = 0
@@ -90,15 +94,24 @@ class Resolver:
         """Resolve what is due (with `everything`: all that waits); returns whether more is due already."""
         now = time.monotonic()
         self._look(now)
-        due = [t for t, state in self._seen.items() if state.waits and (everything or state.due_s <= now)]
+        due = [name for name, trace in self._waiting.items() if everything or trace.due_s <= now]
         chosen = due[:PASS_TRACES]
         if chosen:
-            known = {trace for trace in chosen if self._seen[trace].resolved_s}
-            self.resolved_facts += resolve_traces(self._store, stage, chosen, known)
+            known = {name for name in chosen if self._waiting[name].resolved_s}
+            # With more traces than are remembered none is waited for.
+            settled = datetime.now(UTC) - timedelta(seconds=SETTLE_S) if len(self._seen) <= REMEMBERED else None
+            passed = resolve_traces(
+                self._store, stage, chosen, known=known, old_until=self._old_until, fed_since=settled
+            )
+            self.resolved_facts += passed.facts
             self.passes += 1
-            for trace in chosen:
-                self._seen[trace].waits = False
-                self._seen[trace].resolved_s = time.monotonic()
+            now = time.monotonic()
+            for name in chosen:
+                self._waiting.pop(name).resolved_s = now
+            for name in passed.unsettled:
+                if name in self._seen:
+                    self._waiting[name] = self._seen[name]
+                    self._waiting[name].due_s = now + SETTLE_S
         self._forget()
         return len(due) > len(chosen)
 
@@ -109,9 +122,7 @@ class Resolver:
         for row in rows(self._store, sql("touched"), window):
             trace = self._seen.get(row["trace_id"])
             if trace is None:
-                trace = self._seen[row["trace_id"]] = _Trace(now)
-                # Its rows may be from before this process, or from before it was forgotten.
-                trace.resolved_s = 0.0 if row["first_us"] > self._started_us + OVERLAP_S * 1e6 else now
+                trace = self._seen[row["trace_id"]] = _Trace(now, datetime.now(UTC))
             elif row["facts"] == trace.facts:
                 trace.later = row["later"]
                 continue
@@ -123,11 +134,12 @@ class Resolver:
 
     def _touch(self, name: str, trace: _Trace, row: dict[str, int], now: float) -> None:
         urgent = row["urgent_us"] > trace.urgent_us
+        trace.touched_at = datetime.now(UTC)
         trace.facts, trace.later, trace.urgent_us = row["facts"], row["later"], row["urgent_us"]
         pause = 0.0 if urgent else min(BUSY_MAX_S, BUSY_SHARE * (now - trace.first_s))
         due = max(now, trace.resolved_s + pause)
-        trace.due_s = min(due, trace.due_s) if trace.waits else due
-        trace.waits = True
+        trace.due_s = min(due, trace.due_s) if name in self._waiting else due
+        self._waiting[name] = trace
         self._seen.move_to_end(name)
 
     def _move_window(self) -> bool:
@@ -142,13 +154,14 @@ class Resolver:
     def _forget(self) -> None:
         while len(self._seen) > REMEMBERED:
             name, trace = next(iter(self._seen.items()))
-            if trace.waits:
+            if trace.facts or name in self._waiting:  # the next look would take it for a new one
                 return
+            self._old_until = max(self._old_until, trace.touched_at)
             del self._seen[name]
 
     def _pause(self) -> float:
         now = time.monotonic()
-        due = min((trace.due_s for trace in self._seen.values() if trace.waits), default=now + POLL_S)
+        due = min((trace.due_s for trace in self._waiting.values()), default=now + POLL_S)
         return min(POLL_S, max(0.0, due - now))
 
     def _finish(self, stage: Stage | None) -> None:

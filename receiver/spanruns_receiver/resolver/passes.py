@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -23,6 +23,14 @@ QUICK: Settings = {"optimize_and_compare_chain": 0, "query_plan_join_swap_table"
 """Analysis that finds nothing in these statements; the stage is always the smaller side of a join."""
 
 
+@dataclass
+class Passed:
+    """What a pass did: facts read, and the traces in which a span still waits for its parent."""
+
+    facts: int = 0
+    unsettled: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Traces that are resolved together, and the range in which all their facts lie."""
@@ -30,52 +38,76 @@ class Batch:
     traces: list[str]
     start: datetime
     end: datetime
+    old: frozenset[str] = frozenset()  # those that may have rows from an earlier pass
 
 
-def resolve_traces(store: Store, stage: Stage, traces: Sequence[str], known: Collection[str] | None = None) -> int:
-    """Resolve `traces`, in batches; returns how many facts were read.
+def resolve_traces(
+    store: Store,
+    stage: Stage,
+    traces: Sequence[str],
+    *,
+    known: Collection[str] = (),
+    old_until: datetime | None = None,
+    fed_since: datetime | None = None,
+) -> Passed:
+    """Resolve `traces`, in batches.
 
-    `known` are those that may have rows from an earlier pass (all, when not given): theirs are looked up and replaced.
+    Rows from an earlier pass are looked up and replaced in traces that are `known` or began until `old_until` (all by default).
+    In traces that got facts after `fed_since` a span whose parent is missing waits for it; without, it is taken for a root.
     """
-    return sum(_resolve(store, stage, batch, known) for batch in batches(store, traces))
+    passed = Passed()
+    for batch in batches(store, traces, known, old_until):
+        _resolve(store, stage, batch, fed_since, passed)
+    return passed
 
 
-def batches(store: Store, traces: Sequence[str]) -> Iterator[Batch]:
-    """Group traces by when they began."""
+def batches(
+    store: Store, traces: Sequence[str], known: Collection[str] = (), old_until: datetime | None = None
+) -> Iterator[Batch]:
+    """Group traces by when they began; `old` as in `resolve_traces`."""
+    until_s = old_until.timestamp() if old_until else float("inf")
     found = []
     for start in range(0, len(traces), BATCH_TRACES):
         found += rows(store, sql("ranges"), {"traces": list(traces[start : start + BATCH_TRACES])})
     batch: list[str] = []
+    old: set[str] = set()
     first = last = 0
     for row in sorted(found, key=lambda row: (row["start_s"], row["trace_id"])):
         if batch and (len(batch) >= BATCH_TRACES or row["start_s"] - first > BATCH_SPAN_S):
-            yield _batch(batch, first, last)
-            batch = []
+            yield _batch(batch, first, last, old)
+            batch, old = [], set()
         if not batch:
             first, last = row["start_s"], row["end_s"]
         batch.append(row["trace_id"])
+        if row["start_s"] <= until_s or row["trace_id"] in known:
+            old.add(row["trace_id"])
         last = max(last, row["end_s"])
     if batch:
-        yield _batch(batch, first, last)
+        yield _batch(batch, first, last, old)
 
 
-def _batch(traces: list[str], first: int, last: int) -> Batch:
+def _batch(traces: list[str], first: int, last: int, old: set[str]) -> Batch:
     # One second more: the range's bounds are whole seconds.
-    return Batch(traces, datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC) + timedelta(seconds=1))
+    end = datetime.fromtimestamp(last, UTC) + timedelta(seconds=1)
+    return Batch(traces, datetime.fromtimestamp(first, UTC), end, frozenset(old))
 
 
-def _resolve(store: Store, stage: Stage, batch: Batch, known: Collection[str] | None) -> int:
+def _resolve(
+    store: Store,
+    stage: Stage,
+    batch: Batch,
+    fed_since: datetime | None,
+    passed: Passed,
+) -> None:
+    fed_since_us = int(fed_since.timestamp() * 1e6) if fed_since else None
     facts = _facts(store, batch)
-    old = set(batch.traces if known is None else known)
     if facts["has_run_id"].any():
-        given = set(batch.traces)
         batch = _with_siblings(store, batch)
-        old |= set(batch.traces) - given
         facts = _facts(store, batch)
-    resolved = resolve(facts)
+    resolved = resolve(facts, fed_since_us)
     if resolved.duplicates:  # spans that came twice: the engine picks the newer, which costs three times as much
         facts = _facts(store, batch, final=True)
-        resolved = resolve(facts)
+        resolved = replace(resolve(facts, fed_since_us), duplicates=True)
     parameters: dict[str, Parameter] = {
         **stage.tables,
         **_where(batch),
@@ -88,12 +120,16 @@ def _resolve(store: Store, stage: Stage, batch: Batch, known: Collection[str] | 
     try:
         for name in ("rows", "runs", "tool_calls", "model_calls"):
             store.command(sql(name, final=resolved.duplicates), parameters, settings=QUICK)
-        if stale := [trace for trace in batch.traces if trace in old]:
+        if batch.old:
             for name in ("forget_runs", "forget_tool_calls", "forget_model_calls"):
-                store.command(sql(name), {**parameters, "traces": stale}, settings=QUICK)
+                store.command(sql(name), {**parameters, "traces": sorted(batch.old)}, settings=QUICK)
     finally:
         stage.clear()
-    return len(facts)
+    passed.facts += len(facts)
+    if len(resolved.unsettled):
+        keys = [int(key) for key in resolved.unsettled]
+        found = rows(store, sql("traces_of_keys"), {"traces": batch.traces, "keys": keys})
+        passed.unsettled += [row["trace_id"] for row in found]
 
 
 def _facts(store: Store, batch: Batch, *, final: bool = False) -> np.ndarray[tuple[int], np.dtype[np.void]]:
@@ -115,7 +151,7 @@ def _with_siblings(store: Store, batch: Batch) -> Batch:
     found = rows(store, sql("ranges"), {"traces": others})
     start = min([batch.start, *(datetime.fromtimestamp(row["start_s"], UTC) for row in found)])
     end = max([batch.end, *(datetime.fromtimestamp(row["end_s"] + 1, UTC) for row in found)])
-    return Batch([*batch.traces, *others], start, end)
+    return Batch([*batch.traces, *others], start, end, batch.old.union(others))
 
 
 def _where(batch: Batch) -> Mapping[str, Parameter]:

@@ -25,6 +25,7 @@ class Resolved:
     members: Table
     calls: Table
     duplicates: bool  # some span has more than one record
+    unsettled: NDArray[np.uint64]  # keys of traces with spans whose parents are still awaited
 
 
 def resolve(facts: Table, fed_since_us: int | None = None) -> Resolved:
@@ -36,7 +37,8 @@ def resolve(facts: Table, fed_since_us: int | None = None) -> Resolved:
     runs = _runs(groups, calls)
     records = np.count_nonzero(facts["event"] == Event.NONE)
     duplicates = bool(records > np.count_nonzero(spans.facts["event"] == Event.NONE))
-    return Resolved(runs, _members(groups, calls, runs), np.concatenate([calls.rows, enriched]), duplicates)
+    unsettled = np.unique(spans.facts["trace_key"][(spans.parent < 0) & ~spans.is_root])
+    return Resolved(runs, _members(groups, calls, runs), np.concatenate([calls.rows, enriched]), duplicates, unsettled)
 
 
 class _Groups:

@@ -4,7 +4,6 @@ SELECT
     trace_id,
     count() AS facts,
     countIf(inserted_at > {next:DateTime64(6)}) AS later,
-    toUnixTimestamp64Micro(min(inserted_at)) AS first_us,
     toUnixTimestamp64Micro(maxIf(inserted_at, (event = '' AND (parent_span_id = '' OR role IN ('run', 'agent', 'workflow')))
         OR event NOT IN ('', 'heartbeat'))) AS urgent_us
 FROM span_facts

@@ -294,6 +294,29 @@ def test_missing_parents_hide_nothing() -> None:
     assert told(grow(nodes(facts[[0, 2, 3, 4]]))) == ["run", "lone call", "lone call", "run"]
 
 
+def test_missing_parents_are_awaited_while_their_trace_is_fed() -> None:
+    """A chain or a plain span makes no run as long as its parent may still come; where the request entered, none is awaited."""
+    facts = facts_of(
+        """
+        chain graph parent_key=91 inserted_us=100
+          model gpt
+        none request parent_key=92 is_entry=1
+          model gpt
+        none request parent_key=93
+          model gpt
+        run weather parent_key=94
+        """
+    )
+    facts["trace_key"] = [1, 1, 2, 2, 3, 3, 1]
+    decided = ["workflow", "call of 1", "workflow", "call of 3", "workflow", "call of 5", "run"]
+    assert told(grow(nodes(facts))) == decided
+    assert told(grow(nodes(facts, fed_since_us=100))) == decided
+    waiting = ["nothing", "lone call", "workflow", "call of 3", "workflow", "call of 5", "run"]
+    assert told(grow(nodes(facts, fed_since_us=99))) == waiting
+    facts["trace_key"][2:4] = 1
+    assert told(grow(nodes(facts, fed_since_us=99))) == waiting
+
+
 def test_cycles_are_cut() -> None:
     """Spans that are their own ancestors lose their parents; spans below them keep theirs."""
     facts = facts_of(

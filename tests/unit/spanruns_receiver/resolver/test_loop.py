@@ -1,0 +1,161 @@
+"""The resolver that runs for ever: it finds what others write, looks again when it should, survives an outage."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from spanruns_receiver.resolver import loop
+from spanruns_receiver.resolver.loop import Resolver
+from spanruns_schema.errors import StoreUnavailable
+from spanruns_schema.store import Store, rows
+
+from tests.support.resolving import Bench
+from tests.support.spans import span, spans_request
+
+RUN = {"gen_ai.operation.name": "invoke_agent"}
+TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "get"}
+
+
+@contextmanager
+def running(resolver: Resolver) -> Iterator[None]:
+    """The resolver in a thread of its own, stopped at the end."""
+    stop = threading.Event()
+    thread = threading.Thread(target=resolver.run_forever, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        resolver.poke()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def eventually(found: Callable[[], Any], expected: Any, seconds: float = 20) -> None:
+    """Wait until `found()` is what is expected."""
+    end = time.monotonic() + seconds
+    while (last := found()) != expected:
+        assert time.monotonic() < end, last
+        time.sleep(0.05)
+
+
+def names(bench: Bench) -> list[str]:
+    """The names of all runs."""
+    return [row["agent_name"] for row in bench.rows("runs")]
+
+
+def test_it_finds_what_another_writes(bench: Bench) -> None:
+    """Traces are found without being told, resolved again when more of them comes, and once more at the end."""
+    resolver = Resolver(bench.store)
+    with running(resolver):
+        bench.receive(spans_request([span(2, "execute_tool get", TOOL, parent=1)]))
+        eventually(lambda: [row["run_id"] for row in bench.rows("tool_calls")], [""])
+        bench.receive(spans_request([span(1, "invoke_agent late", RUN)]))
+        resolver.poke()
+        eventually(lambda: names(bench), ["late"])
+        eventually(lambda: [row["run_id"] != "" for row in bench.rows("tool_calls")], [True])
+        bench.receive(spans_request([span(3, "invoke_agent last", RUN, trace=2)]))
+    assert names(bench) == ["late", "last"]
+    assert resolver.failures == 0
+
+
+def test_stopped_tables_are_gone(bench: Bench) -> None:
+    """A stopped resolver leaves no stage behind."""
+    find = "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, 'resolver_stage_')"
+    before = rows(bench.store, find)
+    with running(Resolver(bench.store)):
+        eventually(lambda: len(rows(bench.store, find)), len(before) + 4)
+    assert rows(bench.store, find) == before
+
+
+class Outage:
+    """A store that can be away: every call fails until it is back."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.database = store.database
+        self.away = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.away:
+            raise StoreUnavailable("away")
+        return getattr(self._store, name)
+
+
+def test_it_survives_an_outage(bench: Bench) -> None:
+    """While the store is away passes fail and are counted; what was written meanwhile is resolved when it is back."""
+    store = Outage(bench.store)
+    resolver = Resolver(store)
+    with running(resolver):
+        store.away = True
+        eventually(lambda: resolver.failures > 0, True)
+        bench.receive(spans_request([span(1, "invoke_agent meanwhile", RUN)]))
+        store.away = False
+        eventually(lambda: names(bench), ["meanwhile"])
+
+
+def test_a_new_resolver_takes_up_where_the_last_stopped(bench: Bench) -> None:
+    """What arrived while none ran is resolved; `since` says how far back it looks."""
+    bench.receive(spans_request([span(1, "invoke_agent before", RUN)]))
+    with running(Resolver(bench.store, since=datetime.now(UTC) + timedelta(seconds=5))):
+        pass
+    assert names(bench) == []
+    with running(Resolver(bench.store)):
+        eventually(lambda: names(bench), ["before"])
+
+
+def test_a_trace_that_only_grows_is_resolved_seldom(bench: Bench) -> None:
+    """Spans that change no run wait, longer the older the trace is; an end is resolved at once."""
+    resolver = Resolver(bench.store)
+    bench.receive(spans_request([span(2, "execute_tool get", TOOL, parent=1)]))
+    assert resolver.make_pass(bench.stage) is False
+    assert resolver.passes == 1
+    trace = resolver._seen[f"{1:032x}"]
+    trace.first_s -= 100
+    bench.receive(spans_request([span(3, "execute_tool get", TOOL, parent=1)]))
+    resolver.make_pass(bench.stage)
+    assert resolver.passes == 1
+    assert trace.due_s - trace.resolved_s == pytest.approx(100 * loop.BUSY_SHARE, abs=1)
+    bench.receive(spans_request([span(1, "invoke_agent end", RUN)]))
+    resolver.make_pass(bench.stage)
+    assert resolver.passes == 2
+    assert [row["tool_call_count"] for row in bench.rows("runs")] == [2]
+
+
+def test_a_missing_parent_is_awaited_then_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain span whose parent may still come makes no run until its trace has been quiet for a while."""
+    resolver = Resolver(bench.store)
+    pieces = [span(2, "step", parent=1), span(3, "execute_tool get", TOOL, parent=2)]
+    bench.receive(spans_request(pieces))
+    resolver.make_pass(bench.stage)
+    assert names(bench) == []
+    trace = resolver._seen[f"{1:032x}"]
+    assert list(resolver._waiting.values()) == [trace]
+    assert trace.due_s - trace.resolved_s == pytest.approx(loop.SETTLE_S, abs=1)
+    monkeypatch.setattr(loop, "SETTLE_S", 0.0)
+    trace.due_s = 0.0
+    resolver.make_pass(bench.stage)
+    assert names(bench) == ["step"]
+    assert resolver._waiting == {}
+
+
+def test_more_traces_than_fit_a_pass(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit waits for the next pass, which is due at once; forgotten traces are found again."""
+    monkeypatch.setattr(loop, "PASS_TRACES", 3)
+    monkeypatch.setattr(loop, "REMEMBERED", 2)
+    monkeypatch.setattr(loop, "OVERLAP_S", 0.0)
+    bench.receive(spans_request([span(1, f"invoke_agent a{n}", RUN, trace=n) for n in range(1, 6)]))
+    resolver = Resolver(bench.store)
+    assert resolver.make_pass(bench.stage) is True
+    assert resolver.make_pass(bench.stage) is False
+    assert sorted(names(bench)) == ["a1", "a2", "a3", "a4", "a5"]
+    assert len(resolver._seen) == 2
+    bench.receive(spans_request([span(2, "execute_tool get", TOOL, parent=1)]))
+    assert resolver.make_pass(bench.stage) is False
+    assert [row["tool_call_count"] for row in bench.rows("runs") if row["agent_name"] == "a1"] == [1]

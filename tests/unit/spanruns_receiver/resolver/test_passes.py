@@ -1,0 +1,215 @@
+"""Passes over a real store: the rows do not depend on how, when and how often the spans came."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.support.resolving import Bench
+from tests.support.spans import exception, logs_request, record, span, spans_request, trace_id
+
+RUN = {"gen_ai.operation.name": "invoke_agent"}
+TOOL = {"gen_ai.operation.name": "execute_tool"}
+MODEL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4.1-mini", "gen_ai.provider.name": "openai"}
+
+
+def usage(tokens_in: int, tokens_out: int) -> dict[str, Any]:
+    """The usage attributes of a model call."""
+    return MODEL | {"gen_ai.usage.input_tokens": tokens_in, "gen_ai.usage.output_tokens": tokens_out}
+
+
+def crew() -> list[Span | LogRecord]:
+    """A trace with every kind of thing: a wrapper above two agents, one of which calls another through a tool; a call
+    that four spans repeat, one of them hours later; a failed run; a run that waited; a resumed run in another trace."""
+    hours = 3 * 3600 * 1000
+    boss = {"gen_ai.agent.name": "boss", "session.id": "s-1", "user.id": "u-1", "spanruns.run.tags": ["a", "b"]}
+    job = {
+        "spanruns.kind": "run",
+        "spanruns.run.kind": "job",
+        "gen_ai.agent.name": "approval",
+        "spanruns.run.id": "order-7",
+    }
+    return [
+        span(
+            1, "execute crew", {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "crew"}, end_ms=9000
+        ),
+        span(2, "invoke_agent boss", RUN | boss | {"gen_ai.usage.input_tokens": 131}, parent=1),
+        span(3, "chat", usage(20, 7), parent=2),
+        span(4, "chat", usage(20, 7), parent=3),
+        span(
+            5, "execute_tool ask", TOOL | {"gen_ai.tool.name": "ask", "gen_ai.tool.call.arguments": {"q": 1}}, parent=2
+        ),
+        span(6, "invoke_agent helper", RUN | {"gen_ai.agent.name": "helper"}, parent=5),
+        span(7, "chat", usage(111, 5), parent=6, end_ms=20_000),
+        span(8, "invoke_agent clerk", RUN | {"gen_ai.agent.name": "clerk"}, parent=1, status="error", message="down"),
+        span(9, "execute_tool get", TOOL | {"gen_ai.tool.name": "get"}, parent=8),
+        span(10, "tools/call get", {"mcp.method.name": "tools/call"}, parent=9),
+        span(
+            11,
+            "tools/call get",
+            {"mcp.method.name": "tools/call", "gen_ai.operation.name": "execute_tool"},
+            parent=10,
+            start_ms=hours,
+            end_ms=hours + 5,
+            status="error",
+            events=[exception("ConnectionError", "no route to host")],
+        ),
+        span(12, "plain", parent=99),
+        span(13, "chat", usage(1, 1), parent=12),
+        span(14, "job", job | {"spanruns.run.status": "waiting"}, parent=8, end_ms=500),
+        span(15, "job", job, trace=2, start_ms=60_000, end_ms=61_000, status="ok"),
+        record("started", 16, {"spanruns.kind": "run", "gen_ai.agent.name": "open"}, at_ms=20, parent=8),
+        record("waiting", 16, {"spanruns.kind": "run", "spanruns.run.waiting_for": "anna"}, at_ms=40, parent=8),
+        record("heartbeat", 16, {"spanruns.kind": "run", "spanruns.run.heartbeat_interval_ms": 10000}, at_ms=50),
+    ]
+
+
+def receive(bench: Bench, pieces: list[Span | LogRecord]) -> None:
+    """Receive spans and records as one request each."""
+    spans = [piece for piece in pieces if isinstance(piece, Span)]
+    records = [piece for piece in pieces if isinstance(piece, LogRecord)]
+    if spans:
+        bench.receive(spans_request(spans))
+    if records:
+        bench.receive(logs_request(records), signal="logs")
+
+
+def in_one(bench: Bench, pieces: list[Span | LogRecord]) -> dict[str, list[dict[str, Any]]]:
+    """The rows when everything comes at once."""
+    bench.clear()
+    receive(bench, pieces)
+    bench.resolve()
+    return bench.everything()
+
+
+def test_one_request(bench: Bench) -> None:
+    """The trace of the tests below, by its main fields: what any way of receiving it must give."""
+    rows = in_one(bench, crew())
+    runs = {row["agent_name"]: row for row in rows["runs"]}
+    assert [row["agent_name"] for row in rows["runs"]] == [
+        "crew",
+        "boss",
+        "helper",
+        "clerk",
+        "plain",
+        "approval",
+        "open",
+    ]
+    ids = {row["run_id"]: name for name, row in runs.items()} | {"": None}
+    fields = ("status", "input_tokens", "output_tokens", "tool_call_count", "model_call_count", "reported_input_tokens")
+    assert {name: (ids[row["parent_run_id"]], *(row[field] for field in fields)) for name, row in runs.items()} == {
+        "crew": (None, "success", 131, 12, 0, 0, None),
+        "boss": ("crew", "success", 131, 12, 1, 1, 131),
+        "helper": ("boss", "success", 111, 5, 0, 1, None),
+        "clerk": ("crew", "failed", 0, 0, 1, 0, None),
+        "plain": (None, "success", 1, 1, 0, 1, None),
+        "approval": ("clerk", "success", 0, 0, 0, 0, None),
+        "open": ("clerk", "waiting", 0, 0, 0, 0, None),
+    }
+    assert runs["approval"]["run_id"] == "order-7"
+    assert runs["approval"]["waiting_ms"] == 59_500
+    assert runs["boss"]["session_id"] == "s-1"
+    assert [(row["tool_name"], row["status"], row["error_type"], ids[row["run_id"]]) for row in rows["tool_calls"]] == [
+        ("ask", "success", "", "boss"),
+        ("get", "failed", "ConnectionError", "clerk"),
+    ]
+    assert [(row["input_tokens"], ids[row["run_id"]]) for row in rows["model_calls"]] == [
+        (20, "boss"),
+        (111, "helper"),
+        (1, "plain"),
+    ]
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[list[int] | None]:
+    """Indexes of pieces by request, `None` for a resolver pass: all pieces, in any order, some of them again."""
+    count = len(crew())
+    order = draw(st.permutations(range(count)))
+    again = draw(st.lists(st.integers(0, count - 1), max_size=6))
+    pieces = [*order, *again]
+    bounds = sorted(draw(st.sets(st.integers(1, len(pieces) - 1), max_size=4)))
+    requests: list[list[int] | None] = []
+    for start, end in zip([0, *bounds], [*bounds, len(pieces)], strict=True):
+        requests.append(pieces[start:end])
+        if draw(st.booleans()):
+            requests.append(None)
+    return requests
+
+
+def test_any_delivery_gives_the_same_rows(bench: Bench) -> None:
+    """Any split into requests, any order, any repetition, passes in between: the rows are those of one request."""
+    pieces = crew()
+    expected = in_one(bench, pieces)
+
+    @settings(max_examples=20, deadline=None, derandomize=True)
+    @given(deliveries())
+    def deliver(requests: list[list[int] | None]) -> None:
+        bench.clear()
+        for request in [*requests, None]:
+            if request is None:
+                bench.resolve()
+            else:
+                receive(bench, [pieces[index] for index in request])
+        assert bench.everything() == expected
+
+    deliver()
+
+
+def test_what_a_pass_no_longer_finds_is_gone(bench: Bench) -> None:
+    """A root that looked like a run, and calls that looked alone, vanish when what is around them arrives."""
+    pieces = crew()
+    receive(bench, [pieces[4], pieces[9], pieces[10]])
+    bench.resolve()
+    assert [row["tool_name"] for row in bench.rows("tool_calls")] == ["ask", "get"]
+    receive(bench, pieces)
+    bench.resolve()
+    assert bench.everything() == in_one(bench, pieces)
+
+
+def test_a_trace_of_20_000_spans_in_a_chain(bench: Bench) -> None:
+    """Depth does not matter: the call at the bottom belongs to the run at the top."""
+    count = 20_000
+    spans = [span(n + 1, "step", parent=n, start_ms=0) for n in range(1, count - 1)]
+    random.Random(7).shuffle(spans)
+    ends = [
+        span(1, "invoke_agent deep", RUN | {"gen_ai.agent.name": "deep"}),
+        span(count, "execute_tool t", TOOL, parent=count - 1),
+    ]
+    bench.receive(spans_request([*spans, *ends]))
+    began = time.monotonic()
+    bench.resolve()
+    assert time.monotonic() - began < 20
+    outcome = bench.outcome()
+    assert [(run["agent_name"], run["tools"]) for run in outcome["runs"]] == [("deep", [["t", "success"]])]
+    assert bench.rows("runs")[0]["spans_stored"] == count
+
+
+def test_a_run_of_5_000_tool_calls_and_15_000_other_spans(bench: Bench) -> None:
+    """Width does not matter either: every call is there once."""
+    spans = [span(1, "invoke_agent wide", RUN | {"gen_ai.agent.name": "wide"})]
+    spans += [span(n, f"execute_tool t{n}", TOOL, parent=1, start_ms=n // 10) for n in range(2, 5_002)]
+    spans += [span(n, "step", parent=1 + n % 5_000, start_ms=0) for n in range(5_002, 20_002)]
+    bench.receive(spans_request(spans))
+    bench.resolve()
+    run = bench.rows("runs")[0]
+    assert (run["tool_call_count"], run["spans_stored"]) == (5_000, 20_001)
+    assert len({call["tool_name"] for call in bench.rows("tool_calls")}) == 5_000
+
+
+def test_only_the_given_traces_are_resolved(bench: Bench) -> None:
+    """A pass over one trace leaves the rows of others as they are."""
+    bench.receive(
+        spans_request(
+            [span(1, "invoke_agent a", RUN, trace=1), span(2, "invoke_agent b", RUN, trace=2)],
+        )
+    )
+    bench.resolve([trace_id(1)])
+    assert [row["agent_name"] for row in bench.rows("runs")] == ["a"]
+    bench.resolve([trace_id(2)])
+    assert [row["agent_name"] for row in bench.rows("runs")] == ["a", "b"]
