@@ -25,6 +25,7 @@ from spanruns_receiver.demo.scenarios import SCENARIOS, Expected, Scenario
 from spanruns_receiver.demo.screen import Guide, Screen
 from spanruns_receiver.demo.services import Services
 from spanruns_receiver.demo.watch import Watch
+from spanruns_receiver.settings import load_settings
 
 POLL_S = 0.25
 LATE_S = 20.0
@@ -40,7 +41,7 @@ class Options:
     up: bool = False
     api: str | None = None
     endpoint: str | None = None
-    data: Path = field(default=Path(".spanruns"))
+    data: Path | None = None
 
 
 def demo(options: Options, console: Console | None = None) -> int:
@@ -59,7 +60,8 @@ def demo(options: Options, console: Console | None = None) -> int:
 
 def _find(options: Options, console: Console, stack: ExitStack) -> Place | None:
     """The spanruns to send to; None, with a word why, if there is none."""
-    found = place.existing(options.api, options.endpoint)
+    settings = load_settings(data=options.data)
+    found = place.existing(settings, options.api, options.endpoint)
     if Api(found.api_url).is_there():
         return found
     if not options.up or options.api or options.endpoint:
@@ -70,12 +72,13 @@ def _find(options: Options, console: Console, stack: ExitStack) -> Place | None:
             soft_wrap=True,
         )
         return None
-    ports = place.free_ports()
+    ports = place.free_ports(settings)
     for name, port in ports.items():
         if not port:
-            console.print(f"Port {place.PORTS[name]} is taken; another one is used.", markup=False)
-    console.print(f"Starting spanruns, its data in {options.data}/ ...", markup=False)
-    return stack.enter_context(place.started(options.data, ports))
+            taken = getattr(settings, f"{name}_port")
+            console.print(f"Port {taken} is taken; another one is used.", markup=False)
+    console.print(f"Starting spanruns, its data in {settings.data}/ ...", markup=False)
+    return stack.enter_context(place.started(settings.data, ports))
 
 
 def _run(options: Options, where: Place, console: Console) -> int:

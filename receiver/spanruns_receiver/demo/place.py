@@ -7,15 +7,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-DEFAULT_API = "http://localhost:8321"
-DEFAULT_ENDPOINT = "http://localhost:4318"
-PORTS = {"grpc": 4317, "http": 4318, "api": 8321, "clickhouse": 8123}
+from spanruns_receiver.process import read_running
+from spanruns_receiver.settings import Settings
+
+PORTS = ("grpc", "http", "api", "clickhouse")
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
@@ -34,15 +35,24 @@ class Place:
     is_alive: Callable[[], bool] = lambda: True
 
 
-def existing(api: str | None, endpoint: str | None) -> Place:
-    """One that somebody else runs."""
-    grpc = "localhost:4317" if endpoint in (None, DEFAULT_ENDPOINT) else None
-    return Place((api or DEFAULT_API).rstrip("/"), (endpoint or DEFAULT_ENDPOINT).rstrip("/"), grpc)
+def existing(settings: Settings, api: str | None = None, endpoint: str | None = None) -> Place:
+    """One that somebody else runs: where `api` and `endpoint` say, else on this data directory, else on the usual ports."""
+    if api or endpoint:
+        return Place((api or _url(settings.api_port)).rstrip("/"), (endpoint or _url(settings.http_port)).rstrip("/"))
+    ports = read_running(settings.data) or {}
+    return _at(
+        {
+            "grpc": ports.get("grpc", settings.grpc_port),
+            "otlp_http": ports.get("otlp_http", settings.http_port),
+            "api": ports.get("api", settings.api_port),
+        }
+    )
 
 
-def free_ports() -> dict[str, int]:
-    """The usual ports; 0 (any free one) for those that are taken."""
-    return {name: port if _is_free(port) else 0 for name, port in PORTS.items()}
+def free_ports(settings: Settings) -> dict[str, int]:
+    """The ports that `up` would take; 0 (any free one) for those that are taken."""
+    wanted = {name: int(getattr(settings, f"{name}_port")) for name in PORTS}
+    return {name: port if _is_free(port) else 0 for name, port in wanted.items()}
 
 
 @contextmanager
@@ -64,14 +74,17 @@ def started(data: Path, ports: dict[str, int]) -> Iterator[Place]:
         )
         try:
             ready = _wait(process, ready_file, log)
-            yield Place(
-                f"http://localhost:{ready['api']}",
-                f"http://localhost:{ready['otlp_http']}",
-                f"localhost:{ready['grpc']}",
-                lambda: process.poll() is None,
-            )
+            yield replace(_at(ready), is_alive=lambda: process.poll() is None)
         finally:
             _stop(process)
+
+
+def _at(ports: Mapping[str, int]) -> Place:
+    return Place(_url(ports["api"]), _url(ports["otlp_http"]), f"localhost:{ports['grpc']}")
+
+
+def _url(port: int) -> str:
+    return f"http://localhost:{port}"
 
 
 def last_line(log: Path) -> str:

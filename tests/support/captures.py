@@ -1,0 +1,42 @@
+"""Captured requests made to look as if they came in now, each time as other traces."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+DIRECTORY = Path(__file__).parents[1] / "fixtures" / "otlp"
+
+
+def fresh(names: Sequence[str], salt: str, now_ns: int) -> tuple[list[ExportTraceServiceRequest], list[str]]:
+    """The captures with the last span ending at `now_ns` and trace ids that follow from `salt`; and these ids (hex)."""
+    requests = [_read(name) for name in names]
+    spans = [span for request in requests for span in _spans(request)]
+    later_ns = now_ns - max(span.end_time_unix_nano for span in spans)
+    for span in spans:
+        span.start_time_unix_nano += later_ns
+        span.end_time_unix_nano += later_ns
+        span.trace_id = _other(span.trace_id, salt)
+        for event in span.events:
+            event.time_unix_nano += later_ns
+        for link in span.links:
+            link.trace_id = _other(link.trace_id, salt)
+    return requests, sorted({span.trace_id.hex() for span in spans})
+
+
+def _read(name: str) -> ExportTraceServiceRequest:
+    return ExportTraceServiceRequest.FromString((DIRECTORY / f"{name}.pb").read_bytes())
+
+
+def _spans(request: ExportTraceServiceRequest) -> Iterator[Any]:
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            yield from scope.spans
+
+
+def _other(trace_id: bytes, salt: str) -> bytes:
+    return hashlib.blake2b(trace_id + salt.encode(), digest_size=16).digest()
