@@ -22,6 +22,7 @@ from spanruns._imports import when_imported
 from spanruns._settings import Settings
 
 CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+ANTHROPIC: Final = "ANTHROPIC_OPEN_TELEMETRY"
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,11 @@ def _logfire_has_openai() -> bool:
     return bool(getattr(client, "_is_instrumented_by_logfire", False))
 
 
-def _logfire_has_anthropic() -> bool:
+def _anthropic_is_taken() -> bool:
+    """Newer clients speak OpenTelemetry themselves, unless told not to."""
     client = getattr(sys.modules.get("anthropic"), "Anthropic", None)
-    return bool(getattr(client, "_is_instrumented_by_logfire", False))
+    itself = "anthropic._tracing" in sys.modules and os.environ.get(ANTHROPIC, "").lower() != "false"
+    return itself or bool(getattr(client, "_is_instrumented_by_logfire", False))
 
 
 def _langsmith_traces() -> bool:
@@ -141,7 +144,7 @@ FRAMEWORKS: Final = (
             _openinference("anthropic", "AnthropicInstrumentor"),
             _traceloop("anthropic", "AnthropicInstrumentor"),
         ),
-        taken=_logfire_has_anthropic,
+        taken=_anthropic_is_taken,
     ),
     Framework(
         "smolagents",
@@ -173,7 +176,8 @@ FRAMEWORKS: Final = (
     ),
     Framework("agno", "agno", (_genai("agno", "AgnoInstrumentor"), _openinference("agno", "AgnoInstrumentor"))),
 )
-"""pydantic-ai, the MCP SDK from 2, Strands, Google ADK and Microsoft's agents need none.
+"""pydantic-ai, the MCP SDK from 2, newer Anthropic clients, Strands, Google ADK and Microsoft's agents need
+none.
 
 They speak OpenTelemetry.
 """
@@ -196,8 +200,10 @@ def watch(settings: Settings) -> None:
 
 
 def _set_capture(settings: Settings) -> None:
-    """Content is captured by the instrumentors of the GenAI family only if the environment says so."""
-    os.environ.setdefault(CAPTURE, "NO_CONTENT" if settings.content == "metadata_only" else "SPAN_ONLY")
+    """The instrumentors of the GenAI family and Anthropic's client read from the environment what to capture."""
+    content = settings.content != "metadata_only"
+    os.environ.setdefault(CAPTURE, "SPAN_ONLY" if content else "NO_CONTENT")
+    os.environ.setdefault(f"{ANTHROPIC}_TRACES_CONTENT_MODE", "content" if content else "metadata_only")
 
 
 def _on_import(module: str, name: str, activate: Callable[[], None], *more: str) -> None:
