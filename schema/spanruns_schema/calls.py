@@ -10,11 +10,15 @@ _PLACEHOLDER = re.compile(r"\{(\w+):([^{}]+)\}")
 _COMMENT = re.compile(r"--.*")
 
 
+def text(view: str) -> str:
+    """The view's own SQL, comments included."""
+    return resources.files("spanruns_schema").joinpath("views", f"{view}.sql").read_text()
+
+
 @cache
 def parameters(view: str) -> dict[str, str]:
     """The parameters of a view and their ClickHouse types, in the order in which they first occur."""
-    sql = resources.files("spanruns_schema").joinpath("views", f"{view}.sql").read_text()
-    return dict(_PLACEHOLDER.findall(_COMMENT.sub("", sql)))
+    return dict(_PLACEHOLDER.findall(_COMMENT.sub("", text(view))))
 
 
 @cache

@@ -174,7 +174,7 @@ def admit(store: Store, sql: str) -> str:
     except StoreError as error:
         if not error.code:
             raise
-        raise BadInput(_readable(error)) from error
+        raise BadInput(readable(error)) from error
     check(spelled, parse(json.loads(line)["explain"] for line in lines.splitlines()), catalog(store))
     return spelled
 
@@ -300,7 +300,8 @@ def _name(text: str) -> str:
     return text.partition(" (alias ")[0]
 
 
-def _readable(error: StoreError) -> str:
+def readable(error: StoreError) -> str:
+    """The reason in a line, without what only concerns the gate."""
     if error.code == READONLY:
         return "a query cannot change settings here"
     text = re.sub(r"^Code: \d+\. (DB::Exception: )?", "", str(error))

@@ -50,7 +50,7 @@ FROM
                 filter = {filter:Map(String, Array(String))}, from = {from:DateTime64(6, 'UTC')}, to = {to:DateTime64(6, 'UTC')})
             WHERE run_id IN (
                 SELECT parent_run_id
-                FROM runs
+                FROM runs_data -- old versions too: this only narrows what is looked at
                 WHERE parent_run_id != ''
                     AND started_at >= {from:DateTime64(6, 'UTC')} AND started_at < {to:DateTime64(6, 'UTC')})
         ) AS is_outermost
