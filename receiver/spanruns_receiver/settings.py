@@ -19,9 +19,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 class Settings(BaseSettings):
     """Every setting of the receiver and the query API. Field `x_y` is `SPANRUNS_X_Y` in the environment."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="SPANRUNS_", frozen=True, env_ignore_empty=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix="SPANRUNS_", frozen=True, env_ignore_empty=True, extra="forbid")
 
     data: Path = Field(Path(".spanruns"), description="Directory of the embedded store and of the spool.")
     store: str = Field(
@@ -50,9 +48,7 @@ class Settings(BaseSettings):
         (),
         description="Bearer tokens, comma-separated, one of which OTLP clients must send; empty: no check.",
     )
-    tls_certificate: Path | None = Field(
-        None, description="PEM certificate chain; with it both OTLP ports use TLS."
-    )
+    tls_certificate: Path | None = Field(None, description="PEM certificate chain; with it both OTLP ports use TLS.")
     tls_key: Path | None = Field(None, description="PEM private key of the certificate.")
     tls_client_ca: Path | None = Field(
         None, description="PEM authorities; with them clients must show a certificate (mTLS)."
@@ -80,13 +76,9 @@ class Settings(BaseSettings):
         description="Requests that are remembered to tell one that is sent again; 0 stores every one.",
     )
     door_threads: int = Field(16, ge=1, le=256, description="Requests that each OTLP port handles at a time.")
-    body_timeout_s: float = Field(
-        30.0, gt=0, description="Time that a client has to send the body of a request."
-    )
+    body_timeout_s: float = Field(30.0, gt=0, description="Time that a client has to send the body of a request.")
 
-    batch_bytes: int = Field(
-        8 * MIB, ge=1024, description="Requests are inserted together up to this many bytes."
-    )
+    batch_bytes: int = Field(8 * MIB, ge=1024, description="Requests are inserted together up to this many bytes.")
     batch_interval_ms: int = Field(
         100, ge=0, description="Least time between two inserts; the first after a pause is made at once."
     )
@@ -122,9 +114,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Settings:
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError(
-                "SPANRUNS_TLS_CERTIFICATE and SPANRUNS_TLS_KEY belong together: set both or neither"
-            )
+            raise ValueError("SPANRUNS_TLS_CERTIFICATE and SPANRUNS_TLS_KEY belong together: set both or neither")
         if self.tls_client_ca and not self.tls_certificate:
             raise ValueError("SPANRUNS_TLS_CLIENT_CA needs SPANRUNS_TLS_CERTIFICATE and SPANRUNS_TLS_KEY")
         return self

@@ -25,20 +25,21 @@ START_NS = 1_750_000_000_000_000_000
 RESOURCE = Resource(attributes=[KeyValue(key="service.name", value=AnyValue(string_value="tests"))])
 
 
-def span(number: int, *, trace_id: bytes | None = None) -> Span:
+def span(number: int, *, trace_id: bytes | None = None, start_ns: int = START_NS) -> Span:
     """A span whose ids and times follow from `number`."""
     return Span(
         trace_id=(number + 1).to_bytes(16, "big") if trace_id is None else trace_id,
         span_id=(number + 1).to_bytes(8, "big"),
         name=f"span {number}.",
-        start_time_unix_nano=START_NS + number,
-        end_time_unix_nano=START_NS + number + 1000,
+        start_time_unix_nano=start_ns + number,
+        end_time_unix_nano=start_ns + number + 1000,
     )
 
 
-def traces(*numbers: int, bad: int = 0) -> bytes:
+def traces(*numbers: int, bad: int = 0, start_ns: int = START_NS) -> bytes:
     """A trace request with one span a number, and `bad` spans whose trace id is too short."""
-    spans = [span(number) for number in numbers] + [span(900 + n, trace_id=b"short") for n in range(bad)]
+    spans = [span(number, start_ns=start_ns) for number in numbers]
+    spans += [span(900 + n, trace_id=b"short") for n in range(bad)]
     request = ExportTraceServiceRequest(
         resource_spans=[ResourceSpans(resource=RESOURCE, scope_spans=[ScopeSpans(spans=spans)])]
     )

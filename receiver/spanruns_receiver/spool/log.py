@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _FREE_SPACE_MAX_AGE_S = 1.0
 _WRITE_ERROR_RETRY_S = 5.0
 _FULL_RETRY_S = 2.0
+_USUAL_REQUEST_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,11 @@ class Spool:
         return pending.durable
 
     def refusal(self) -> str:
-        """Why a request would be refused now, empty when it would not."""
+        """Why a request of usual size would be refused now, empty when it would not."""
         with self._work:
             if time.monotonic() - self._failed_at < _WRITE_ERROR_RETRY_S:
                 return "the spool could not be written a moment ago"
-            return self._refusal(HEADER_BYTES)
+            return self._refusal(min(_USUAL_REQUEST_BYTES, self._limits.max_bytes // 10))
 
     @property
     def backlog_bytes(self) -> int:

@@ -95,6 +95,15 @@ def test_repeated_request_is_stored_once(open_spool: SpoolMaker) -> None:
     assert contents(again) == [(1, payload)]
 
 
+def test_request_that_is_sent_again_on_purpose(open_spool: SpoolMaker) -> None:
+    """A dead letter that is sent again is spooled again, although its bytes are known."""
+    spool = open_spool()
+    front = admission(spool)
+    front.export("traces", traces(1), door="http")
+    front.export("traces", traces(1), door="http", again=True)
+    assert contents(spool) == [(1, traces(1)), (2, traces(1))]
+
+
 def test_repetitions_can_be_stored(open_spool: SpoolMaker) -> None:
     """Where nothing is remembered every request is stored."""
     spool = open_spool()

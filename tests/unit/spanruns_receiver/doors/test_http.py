@@ -70,6 +70,13 @@ def test_json(front: Front, client: httpx.Client) -> None:
     assert ExportTraceServiceRequest.FromString(stored) == ExportTraceServiceRequest.FromString(payload)
 
 
+def test_sent_again_on_purpose(front: Front, client: httpx.Client) -> None:
+    """The same bytes are stored once, unless the header says that they are meant to be stored again."""
+    for headers in (PROTOBUF, PROTOBUF, {**PROTOBUF, "spanruns-again": "1"}):
+        assert client.post("/v1/traces", content=traces(1), headers=headers).status_code == 200
+    assert len(contents(front.spool)) == 2
+
+
 def test_gzip(front: Front, client: httpx.Client) -> None:
     """A compressed request is stored uncompressed."""
     payload = traces(*range(50))
@@ -258,9 +265,9 @@ def test_overload_of_the_threads(tmp_path: Path) -> None:
         gate = threading.Event()
         export = front.admission.export
 
-        def slow(signal: Signal, payload: bytes, *, door: str) -> object:
+        def slow(signal: Signal, payload: bytes, *, door: str, again: bool) -> object:
             gate.wait(20)
-            return export(signal, payload, door=door)
+            return export(signal, payload, door=door, again=again)
 
         front.admission.export = slow  # type: ignore[method-assign,assignment]
         limits = httpx.Limits(max_connections=32)
