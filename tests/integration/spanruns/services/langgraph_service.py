@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-import spanruns.auto  # noqa: F401 - after the framework this time
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import tool
+
+import spanruns.auto  # noqa: F401  # isort: skip - after the framework, this time
 
 USAGE: Any = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
 
