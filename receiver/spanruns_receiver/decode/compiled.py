@@ -30,9 +30,7 @@ _decoder = _load()
 AVAILABLE = _decoder is not None
 
 
-def decode(
-    signal: Signal, payloads: Sequence[bytes], limits: Limits, received_ns: Sequence[int] = ()
-) -> Decoded:
+def decode(signal: Signal, payloads: Sequence[bytes], limits: Limits, received_ns: Sequence[int] = ()) -> Decoded:
     """See `spanruns_receiver.decode.decode`. Runs without the GIL."""
     received = [at if possible(at) else 0 for at in received_ns]
     try:

@@ -67,9 +67,7 @@ class _Batch:
             raise refusal(self._signal, "copies")
 
 
-def decode(
-    signal: Signal, payloads: Sequence[bytes], limits: Limits, received_ns: Sequence[int] = ()
-) -> Decoded:
+def decode(signal: Signal, payloads: Sequence[bytes], limits: Limits, received_ns: Sequence[int] = ()) -> Decoded:
     """See `spanruns_receiver.decode.decode`."""
     batch = _Batch(signal, limits)
     for position, payload in enumerate(payloads):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import get_args
@@ -19,7 +22,10 @@ from spanruns_schema.errors import BadInput, TooLarge
 
 pytestmark = pytest.mark.skipif(not compiled.AVAILABLE, reason="the compiled decoder is not installed")
 
-FIXTURES = sorted(Path("tests/fixtures/otlp").glob("*.pb"))
+if compiled.AVAILABLE:
+    from spanruns_receiver._native import Decoder
+
+FIXTURES = sorted((Path(__file__).parents[3] / "fixtures" / "otlp").glob("*.pb"))
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 # Small, so that generated messages reach them.
 TIGHT = Limits(value_bytes=40, name_bytes=12, attributes=3, nesting=3)
@@ -45,7 +51,8 @@ IDS = (b"", bytes(16), bytes(8), b"\1" * 16, b"\2" * 8, b"\3" * 7, b"\4" * 17)
 # What a message is hardly ever without.
 USUAL = {
     "Metric": ("gauge", "sum", "histogram", "exp_histogram", "summary"),
-    "Numbers": ("points",),
+    "Gauge": ("points",),
+    "Sum": ("points",),
     "Histogram": ("points",),
     "ExpHistogram": ("points",),
     "Summary": ("points",),
@@ -172,10 +179,10 @@ class Maker:
         return bytes(bad)
 
 
-def outcome(call: Callable[[], object]) -> object:
+def outcome(call: Callable[..., object], *arguments: object) -> object:
     """What `call` returns, or the error with which it refuses."""
     try:
-        return call()
+        return call(*arguments)
     except BadInput as error:
         return type(error), str(error)
 
@@ -186,12 +193,9 @@ def same(signal: Signal, payloads: list[bytes], limits: Limits) -> None:
     What is malformed and too large at once may be refused for either.
     """
     received = [NOW] * len(payloads)
-    made, expected = (
-        outcome(lambda d=decoder: d.decode(signal, payloads, limits, received)) for decoder in (compiled, portable)
-    )
+    made, expected = (outcome(decoder.decode, signal, payloads, limits, received) for decoder in (compiled, portable))
     checks = [
-        [outcome(lambda d=decoder, p=payload: d.validate(signal, p, limits)) for decoder in (compiled, portable)]
-        for payload in payloads
+        [outcome(decoder.validate, signal, payload, limits) for decoder in (compiled, portable)] for payload in payloads
     ]
     for got, wanted in [(made, expected), *checks]:
         if isinstance(got, tuple) and got[0] is TooLarge:
@@ -252,3 +256,76 @@ def test_arbitrary_bytes_give_the_same_bytes_or_the_same_error(signal: Signal) -
         same(signal, [payload], Limits())
 
     check()
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_groups_inside_one_another_are_refused_at_the_same_depth(signal: Signal) -> None:
+    """Protobuf allows a hundred levels, wherever they are."""
+    for depth in range(95, 105):
+        groups = field(99, 3, b"") * depth + field(99, 4, b"") * depth
+        same(signal, [groups], Limits())
+        same(signal, [field(1, 2, sized(groups))], Limits())
+        same(signal, [field(1, 2, sized(field(2, 2, sized(field(2, 2, sized(groups))))))], Limits())
+
+
+def test_doubles_are_written_with_the_same_digits() -> None:
+    """Any double, and exact ties between two shortest forms, of which the even one is taken."""
+
+    @settings(deadline=None)
+    @given(st.lists(st.floats() | st.integers(-(2**57), 2**57).map(lambda number: number / 8), max_size=50))
+    def check(numbers: list[float]) -> None:
+        members = b"".join(field(1, 2, sized(field(4, 1, struct.pack("<d", number)))) for number in numbers)
+        record = field(5, 2, sized(field(5, 2, sized(members))))
+        same("logs", [field(1, 2, sized(field(2, 2, sized(field(2, 2, sized(record))))))], Limits())
+
+    check()
+
+
+def test_the_gil_is_released_while_decoding() -> None:
+    """Another thread runs Python while a large batch is decoded."""
+    payloads = [FIXTURES[0].read_bytes()] * 5000
+    running, ran = threading.Event(), threading.Event()
+
+    def other() -> None:
+        running.wait()
+        ran.set()
+
+    # Where the GIL is only ever handed over when it is released, the other thread has no other chance.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(3600)
+    try:
+        thread = threading.Thread(target=other)
+        thread.start()
+        running.set()
+        compiled.decode("traces", payloads, Limits())
+        seen = ran.is_set()
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    assert seen
+
+
+def test_threads_decode_at_once_with_the_same_result() -> None:
+    """Nothing is shared between calls."""
+    payloads = [path.read_bytes() for path in FIXTURES]
+    expected = compiled.decode("traces", payloads, Limits())
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: compiled.decode("traces", payloads, Limits()), range(40)))
+
+    assert found == [expected] * 40
+
+
+def test_a_panic_is_logged_and_python_decodes_instead(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A defect in compiled code must not stop a batch; with headers of one table only, the others' blocks fail."""
+    payload = FIXTURES[0].read_bytes()
+    monkeypatch.setattr(compiled, "_decoder", Decoder({"otel_traces": [b""]}))
+
+    found = compiled.decode("traces", [payload], Limits())
+
+    assert found == portable.decode("traces", [payload], Limits())
+    assert [record.message for record in caplog.records] == [
+        "the compiled decoder failed; decoding these payloads in Python"
+    ]
