@@ -22,8 +22,9 @@ class ServerStore:
         self.database = database
 
     @classmethod
-    def from_url(cls, url: str) -> ServerStore:
-        """Connect to `clickhouse://user:password@host:8123/database` (`clickhouses://` for TLS).
+    def from_url(cls, url: str, *, create: bool = True) -> ServerStore:
+        """Connect to `clickhouse://user:password@host:8123/database` (`clickhouses://` for TLS); with `create` the database is
+        made if missing.
 
         Raises `ConfigError` when the address or the credentials cannot work, `StoreUnavailable` when nothing answers.
         """
@@ -50,7 +51,8 @@ class ServerStore:
                 dedicated_pool=True,
                 settings={"session_timezone": "UTC", **dict(parse_qsl(parts.query))},
             )
-            client.command(f"CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")
+            if create:
+                client.command(f"CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")
             client.database = database
         except ClickHouseError as error:
             translated = _translated(error)

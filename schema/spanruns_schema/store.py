@@ -87,7 +87,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
     if parts.scheme in ("clickhouse", "clickhouses"):
         from spanruns_schema.server import ServerStore
 
-        return ServerStore.from_url(url)
+        return ServerStore.from_url(url, create=create)
     if parts.scheme in ("", "chdb"):
         from spanruns_schema.embedded import EmbeddedStore
 
