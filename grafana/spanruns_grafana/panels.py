@@ -60,7 +60,14 @@ def table(id: int, title: str, sql: str, overrides: Sequence[Json], *, descripti
     """A table with every column of `sql`."""
     defaults = {"custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False}}
     return _panel(
-        "table", id, title, target(sql), description, defaults, overrides, {"showHeader": True, "cellHeight": "sm"}
+        "table",
+        id,
+        title,
+        target(sql),
+        description,
+        defaults,
+        overrides,
+        {"showHeader": True, "cellHeight": "sm", "frameIndex": 0},
     )
 
 

@@ -101,7 +101,7 @@ def _over_time() -> Json:
         "time, status, total",
         call("runs_over_time", chosen(*FILTERS), step_s="$__interval_s"),
         f"ORDER BY time WITH FILL\n  FROM {first}\n  TO {last} + toIntervalSecond($__interval_s)",
-        "  STEP toIntervalSecond($__interval_s), status",
+        "  STEP toIntervalSecond($__interval_s)",
         "INTERPOLATE (status AS 'success')",
     )
     return bars_over_time(2, "Runs started, by status", sql, fields.status_series(), label="status")

@@ -18,7 +18,7 @@ def call(view: str, filter: str, **arguments: str) -> str:
     """
     given: Mapping[str, str] = {"filter": filter, **PERIOD, **arguments}
     if given.keys() != calls.parameters(view).keys():
-        raise ValueError(f"{view} takes {', '.join(calls.parameters(view))}, not {', '.join(given)}")
+        raise ValueError(f"{view} takes {', '.join(sorted(calls.parameters(view)))}, not {', '.join(sorted(given))}")
     return f"{view}(\n  " + ",\n  ".join(f"{name} = {value}" for name, value in given.items()) + ")"
 
 
