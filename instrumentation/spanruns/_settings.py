@@ -81,7 +81,7 @@ class Settings:
     logs: bool = True
     """Send `logging` records made inside runs (`SPANRUNS_LOGS`)."""
     log_level: int = logging.INFO
-    """Lowest level that is sent (`SPANRUNS_LOG_LEVEL`)."""
+    """Lowest level that is sent (`SPANRUNS_LOGS_LEVEL`)."""
     metrics: bool = True
     """Send metrics (`SPANRUNS_METRICS`)."""
     metrics_s: float = 15.0
@@ -155,7 +155,7 @@ def _read(env: Mapping[str, str]) -> dict[str, Any]:
         "backlog_bytes": _integer(env, "SPANRUNS_BACKLOG_BYTES", 1, 1 << 34),
         "exit_s": _number(env, "SPANRUNS_EXIT_SECONDS", 0, 300),
         "logs": _flag(env, "SPANRUNS_LOGS"),
-        "log_level": _level(env, "SPANRUNS_LOG_LEVEL"),
+        "log_level": _level(env, "SPANRUNS_LOGS_LEVEL"),
         "metrics": _flag(env, "SPANRUNS_METRICS"),
         "metrics_s": _number(env, "OTEL_METRIC_EXPORT_INTERVAL", 100, 3_600_000, scale=1e-3),
         "disabled_frameworks": _names(env.get("SPANRUNS_DISABLED_FRAMEWORKS", "")),

@@ -43,7 +43,7 @@ def test_every_setting_is_read() -> None:
             "SPANRUNS_BACKLOG_BYTES": "1000",
             "SPANRUNS_EXIT_SECONDS": "1",
             "SPANRUNS_LOGS": "no",
-            "SPANRUNS_LOG_LEVEL": "warning",
+            "SPANRUNS_LOGS_LEVEL": "warning",
             "SPANRUNS_METRICS": "0",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
             "SPANRUNS_DISABLED_FRAMEWORKS": "openai, langchain",
@@ -96,7 +96,7 @@ def test_given_values_win() -> None:
         ("SPANRUNS_HEARTBEAT_SECONDS", "-1", "heartbeat_s"),
         ("SPANRUNS_HEARTBEAT_SECONDS", "nan", "heartbeat_s"),
         ("SPANRUNS_QUEUE_ITEMS", "0", "queue_items"),
-        ("SPANRUNS_LOG_LEVEL", "LOUD", "log_level"),
+        ("SPANRUNS_LOGS_LEVEL", "LOUD", "log_level"),
         ("OTEL_BSP_SCHEDULE_DELAY", "", "flush_s"),
     ],
 )
