@@ -9,7 +9,7 @@ class Decoder:
         signal: str,
         payloads: Sequence[bytes],
         received: Sequence[int],
-        limits: tuple[int, int, int, int, int, int],
+        limits: tuple[int, int, int, int, int, int, int],
     ) -> tuple[list[tuple[str, int, bytes]], list[tuple[str, int]], list[tuple[str, int]]]:
         """Blocks as (table, rows, native), cleaned and rejected as (reason, count).
 
@@ -17,6 +17,6 @@ class Decoder:
         """
 
     def validate(
-        self, signal: str, payload: bytes, limits: tuple[int, int, int, int, int, int]
+        self, signal: str, payload: bytes, limits: tuple[int, int, int, int, int, int, int]
     ) -> tuple[int, list[tuple[str, int]]]:
         """Items, and rejected as (reason, count); raises ValueError(0, reason)."""

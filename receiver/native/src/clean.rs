@@ -38,6 +38,7 @@ pub struct Limits {
     pub name_bytes: usize,
     pub attributes: usize,
     pub nesting: usize,
+    pub members: usize,
     pub items: usize,
     pub copies: usize,
 }

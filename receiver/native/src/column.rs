@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 const LABEL_VERSION: u64 = 1;
 /// Additional keys follow, and they are all there is: no dictionary is shared between blocks.
 const LABEL_FLAGS: u64 = 0x600;
-const HEX: &[u8; 16] = b"0123456789abcdef";
+pub const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// A column that gives itself away, as the pieces of which a block is made.
 pub trait Column {

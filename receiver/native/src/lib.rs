@@ -31,8 +31,8 @@ use traces::REJECTIONS;
 /// By table, each column's name and type as they stand in a block.
 type Headers = HashMap<String, Vec<Vec<u8>>>;
 type Counts = Vec<(&'static str, u64)>;
-/// (value bytes, name bytes, attributes, nesting, items, copies)
-type LimitNumbers = (usize, usize, usize, usize, usize, usize);
+/// (value bytes, name bytes, attributes, nesting, members, items, copies)
+type LimitNumbers = (usize, usize, usize, usize, usize, usize, usize);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Signal {
@@ -132,8 +132,8 @@ fn signal_of(name: &str) -> PyResult<Signal> {
     }
 }
 
-fn limits_of((value_bytes, name_bytes, attributes, nesting, items, copies): LimitNumbers) -> Limits {
-    Limits { value_bytes, name_bytes, attributes, nesting, items, copies }
+fn limits_of((value_bytes, name_bytes, attributes, nesting, members, items, copies): LimitNumbers) -> Limits {
+    Limits { value_bytes, name_bytes, attributes, nesting, members, items, copies }
 }
 
 fn failed(position: usize, refused: Refused) -> Failed {

@@ -3,7 +3,7 @@
 use crate::attributes::{Attributes, List};
 use crate::clean::{Cleaner, Limits};
 use crate::column::{Array, Column, Labels, Numbers, Strings};
-use crate::sink::{put_id, Env, Head, Refused, Sink};
+use crate::sink::{push, put_id, Env, Head, Refused, Sink};
 use crate::wire::{varint, Fields, Malformed, Message, Value};
 
 /// What a metric holds, in the order of `Tables::kinds`; the numbers are the fields of `Metric`.
@@ -57,7 +57,7 @@ struct Metric<'a> {
 }
 
 impl<'a> Metric<'a> {
-    fn parse(message: Message<'a>, limits: &Limits) -> Result<Self, Malformed> {
+    fn parse(message: Message<'a>, limits: &Limits) -> Result<Self, Refused> {
         let mut metric = Metric::default();
         let mut fields = message.fields();
         while let Some((number, value)) = fields.next()? {
@@ -73,7 +73,7 @@ impl<'a> Metric<'a> {
         Ok(metric)
     }
 
-    fn read_data(&mut self, kind: Kind, message: Message<'a>, limits: &Limits) -> Result<(), Malformed> {
+    fn read_data(&mut self, kind: Kind, message: Message<'a>, limits: &Limits) -> Result<(), Refused> {
         if let Some(other) = self.kind.filter(|&other| other != kind) {
             // One of a kind: what came before is void, but has to be well-formed.
             let mut point = Point::default();
@@ -94,7 +94,7 @@ impl<'a> Metric<'a> {
         Ok(())
     }
 
-    fn each_point<E: From<Malformed>>(&self, mut take: impl FnMut(Message<'a>) -> Result<(), E>) -> Result<(), E> {
+    fn each_point(&self, mut take: impl FnMut(Message<'a>) -> Result<(), Refused>) -> Result<(), Refused> {
         for data in &self.data {
             let mut fields = data.fields();
             while let Some(field) = fields.next()? {
@@ -146,7 +146,7 @@ struct Exemplar<'a> {
 
 impl<'a> Point<'a> {
     /// Read `message` in place of what was here; the room for attributes is used again.
-    fn read(&mut self, kind: Kind, message: Message<'a>, limits: &Limits) -> Result<(), Malformed> {
+    fn read(&mut self, kind: Kind, message: Message<'a>, limits: &Limits) -> Result<(), Refused> {
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.clear();
         *self = Point { attributes, ..Point::default() };
@@ -166,13 +166,12 @@ impl<'a> Point<'a> {
         Ok(())
     }
 
-    fn attribute(&mut self, message: Message<'a>, limits: &Limits) -> Result<(), Malformed> {
-        self.attributes.push(message, limits.attributes)
+    fn attribute(&mut self, message: Message<'a>, limits: &Limits) -> Result<(), Refused> {
+        Ok(self.attributes.push(message, limits.attributes)?)
     }
 
-    fn exemplar(&mut self, message: Message<'a>, limits: &Limits) -> Result<(), Malformed> {
-        self.exemplars.push(Exemplar::parse(message, limits)?);
-        Ok(())
+    fn exemplar(&mut self, message: Message<'a>, limits: &Limits) -> Result<(), Refused> {
+        push(&mut self.exemplars, Exemplar::parse(message, limits)?, limits)
     }
 
     fn number_field(
@@ -181,7 +180,7 @@ impl<'a> Point<'a> {
         number: u32,
         value: Value<'a>,
         limits: &Limits,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), Refused> {
         match (number, value) {
             (4, Value::Fixed64(bits)) => self.value = f64::from_bits(bits),
             (5, Value::Bytes(bytes)) => self.exemplar(fields.message(bytes), limits)?,
@@ -199,7 +198,7 @@ impl<'a> Point<'a> {
         number: u32,
         value: Value<'a>,
         limits: &Limits,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), Refused> {
         match (number, value) {
             (4, Value::Fixed64(count)) => self.count = count,
             (5, Value::Fixed64(bits)) => self.sum = f64::from_bits(bits),
@@ -221,7 +220,7 @@ impl<'a> Point<'a> {
         number: u32,
         value: Value<'a>,
         limits: &Limits,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), Refused> {
         match (number, value) {
             (1, Value::Bytes(bytes)) => self.attribute(fields.message(bytes), limits)?,
             (4, Value::Fixed64(count)) => self.count = count,
@@ -245,11 +244,11 @@ impl<'a> Point<'a> {
         number: u32,
         value: Value<'a>,
         limits: &Limits,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), Refused> {
         match (number, value) {
             (4, Value::Fixed64(count)) => self.count = count,
             (5, Value::Fixed64(bits)) => self.sum = f64::from_bits(bits),
-            (6, Value::Bytes(bytes)) => self.quantiles.push(quantile(fields.message(bytes))?),
+            (6, Value::Bytes(bytes)) => push(&mut self.quantiles, quantile(fields.message(bytes))?, limits)?,
             (7, Value::Bytes(bytes)) => self.attribute(fields.message(bytes), limits)?,
             (8, Value::Varint(flags)) => self.flags = flags as u32,
             _ => {}
@@ -599,7 +598,7 @@ impl<'a> Sink<'a> for DataPoints<'a> {
         env.copies(copied(head, &names), metric.points)?;
         metric.each_point(|message| {
             self.point.read(kind, message, limits)?;
-            env.items(self.point.exemplars.len())?;
+            env.items(self.point.exemplars.len() + self.point.quantiles.len())?;
             self.items += 1;
             if !self.check_only {
                 self.tables[kind as usize].push(head, &names, &metric, &self.point, env);

@@ -87,13 +87,14 @@ impl<'l> Env<'l> {
         let mut fields = Message::root(payload).fields();
         while let Some(field) = fields.next()? {
             if let (1, Value::Bytes(resource)) = field {
+                self.items(1)?;
                 self.resource(sink, fields.message(resource))?;
             }
         }
         Ok(())
     }
 
-    /// Take note of `items` more scopes, metrics, rows, events, links or exemplars.
+    /// Take note of `items` more resources, scopes, metrics, rows, events, links, exemplars or quantiles.
     pub fn items(&mut self, items: usize) -> Result<(), Refused> {
         self.meter.items = self.meter.items.checked_sub(items).ok_or(Refused::Items)?;
         Ok(())
@@ -161,10 +162,7 @@ impl<'l> Env<'l> {
                     }
                 }
                 (2, Value::Bytes(bytes)) => {
-                    if level.members.len() >= self.clean.limits.items {
-                        return Err(Refused::Items);
-                    }
-                    level.members.push(fields.message(bytes));
+                    push(&mut level.members, fields.message(bytes), self.clean.limits)?;
                 }
                 (3, Value::Bytes(bytes)) => level.url = bytes,
                 _ => {}
@@ -172,6 +170,15 @@ impl<'l> Env<'l> {
         }
         Ok(level)
     }
+}
+
+/// Add `item`, unless there are as many already as a payload may have.
+pub fn push<T>(items: &mut Vec<T>, item: T, limits: &Limits) -> Result<(), Refused> {
+    if items.len() >= limits.items {
+        return Err(Refused::Items);
+    }
+    items.push(item);
+    Ok(())
 }
 
 /// A trace or span id in hex; empty for none.

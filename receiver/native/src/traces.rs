@@ -3,7 +3,7 @@
 use crate::attributes::{Attributes, List};
 use crate::clean::Limits;
 use crate::column::{Array, Column, Labels, Numbers, Strings};
-use crate::sink::{put_id, Env, Head, Refused, Sink};
+use crate::sink::{push, put_id, Env, Head, Refused, Sink};
 use crate::wire::{Malformed, Message, Value};
 
 const KINDS: [&str; 6] = ["Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"];
@@ -47,7 +47,7 @@ struct Link<'a> {
 
 impl<'a> Span<'a> {
     /// Read `message` in place of what was here; the room for attributes is used again.
-    fn read(&mut self, message: Message<'a>, limits: &Limits) -> Result<(), Malformed> {
+    fn read(&mut self, message: Message<'a>, limits: &Limits) -> Result<(), Refused> {
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.clear();
         *self = Span { attributes, ..Span::default() };
@@ -64,9 +64,11 @@ impl<'a> Span<'a> {
                 (8, Value::Fixed64(time)) => self.end = time,
                 (9, Value::Bytes(bytes)) => self.attributes.push(fields.message(bytes), limits.attributes)?,
                 (11, Value::Bytes(bytes)) => {
-                    self.events.push(Event::parse(fields.message(bytes), limits)?);
+                    push(&mut self.events, Event::parse(fields.message(bytes), limits)?, limits)?;
                 }
-                (13, Value::Bytes(bytes)) => self.links.push(Link::parse(fields.message(bytes), limits)?),
+                (13, Value::Bytes(bytes)) => {
+                    push(&mut self.links, Link::parse(fields.message(bytes), limits)?, limits)?;
+                }
                 (15, Value::Bytes(bytes)) => self.read_status(fields.message(bytes))?,
                 _ => {}
             }

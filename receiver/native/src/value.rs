@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use crate::clean::{Cleaner, Reason};
+use crate::column::HEX;
 use crate::wire::{Malformed, Message, Value};
 
 const TOO_DEEP: &[u8] = b"\"[too deep]\"";
@@ -152,11 +153,11 @@ fn put_json(out: &mut Vec<u8>, value: Any, depth: usize, clean: &mut Cleaner) {
             clean.count(Reason::Nesting, 1);
             out.extend_from_slice(TOO_DEEP);
         }
-        Any::Array(bytes) => match members(bytes, Any::parse) {
+        Any::Array(bytes) => match members(bytes, clean, Any::parse) {
             Ok(members) => put_array(out, &members, depth, clean),
             Err(Malformed) => put_malformed(out, clean),
         },
-        Any::Map(bytes) => match members(bytes, Attribute::parse) {
+        Any::Map(bytes) => match members(bytes, clean, Attribute::parse) {
             Ok(members) => put_map(out, &members, depth, clean),
             Err(Malformed) => put_malformed(out, clean),
         },
@@ -171,18 +172,26 @@ impl<'a> Any<'a> {
     }
 }
 
-/// The values of an array or map message, all of them read before the first is written.
+/// The values of an array or map message, all of them read before the first is written; at most as many as are kept.
 fn members<'a, T>(
     bytes: &'a [u8],
+    clean: &mut Cleaner,
     parse: impl Fn(Message<'a>) -> Result<T, Malformed>,
 ) -> Result<Vec<T>, Malformed> {
     let mut members = Vec::new();
+    let mut dropped = 0;
     let mut fields = Message::root(bytes).fields();
     while let Some(field) = fields.next()? {
         if let (1, Value::Bytes(member)) = field {
-            members.push(parse(fields.message(member))?);
+            let member = parse(fields.message(member))?;
+            if members.len() < clean.limits.members {
+                members.push(member);
+            } else {
+                dropped += 1;
+            }
         }
     }
+    clean.count(Reason::AttributesDropped, dropped);
     Ok(members)
 }
 
@@ -241,7 +250,10 @@ fn put_json_string(out: &mut Vec<u8>, text: &[u8]) {
             b'\t' => out.extend_from_slice(b"\\t"),
             0x08 => out.extend_from_slice(b"\\b"),
             0x0c => out.extend_from_slice(b"\\f"),
-            _ => put(out, format_args!("\\u{byte:04x}")),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
         }
     }
     out.extend_from_slice(&text[written..]);

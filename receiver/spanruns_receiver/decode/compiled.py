@@ -60,12 +60,13 @@ def validate(signal: Signal, payload: bytes, limits: Limits) -> Checked:
     return checked(items, dict(rejected))
 
 
-def _numbers(limits: Limits) -> tuple[int, int, int, int, int, int]:
+def _numbers(limits: Limits) -> tuple[int, int, int, int, int, int, int]:
     return (
         limits.value_bytes,
         limits.name_bytes,
         limits.attributes,
         limits.nesting,
+        limits.members,
         limits.items,
         limits.copies,
     )

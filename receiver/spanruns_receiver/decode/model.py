@@ -15,7 +15,7 @@ REASONS: dict[str, str] = {
     "invalid_utf8": "text that is not UTF-8; wrong bytes became U+FFFD",
     "value_truncated": "a value, body or message longer than `Limits.value_bytes`",
     "name_truncated": "a key, name or version longer than `Limits.name_bytes`",
-    "attributes_dropped": "attributes beyond `Limits.attributes` of one span, record, event, link or point",
+    "attributes_dropped": "attributes beyond `Limits.attributes`, members of an array or map beyond `Limits.members`",
     "duplicate_attribute": "a key that came twice; the first value stays (in nested maps the last)",
     "nesting": "arrays and maps nested deeper than `Limits.nesting`; replaced by a marker",
     "nested_malformed": "bytes of an array or map that do not parse; replaced by a marker",
@@ -42,10 +42,14 @@ class Limits:
 
     value_bytes: int = 1 << 20
     name_bytes: int = 4096
+    # Of one span, log record, event, link, data point, resource or scope.
     attributes: int = 1000
+    # Of arrays and maps inside a value: how deep, and how many members each.
     nesting: int = 64
-    # What one payload may grow to: scopes, metrics, rows, events, links and exemplars together; and, for
-    # each of its bytes, how many bytes of resource, scope and metric names may be copied into its rows.
+    members: int = 1 << 16
+    # What one payload may grow to: resources, scopes, metrics, rows, events, links, exemplars and quantiles
+    # together; and, for each of its bytes, how many bytes of resource, scope and metric names may be copied
+    # into its rows. A payload beyond these is refused.
     items: int = 1_000_000
     copies: int = 64
 

@@ -55,7 +55,7 @@ class _Batch:
         return self.rows.setdefault(name, [])
 
     def grow(self, items: int) -> None:
-        """Take note of more scopes, metrics, rows, events, links or exemplars."""
+        """Take note of more resources, scopes, metrics, rows, events, links, exemplars or quantiles."""
         self._grown += items
         if self._grown > self._may_grow:
             raise refusal(self._signal, "items")
@@ -123,6 +123,7 @@ def _rejection(span: Any) -> str:
 
 def _add_traces(batch: _Batch, request: Any, received: int) -> None:
     clean, rows = batch.clean, batch.table("otel_traces")
+    batch.grow(len(request.resources))
     for resource in request.resources:
         batch.grow(len(resource.scopes))
         resource_attributes = clean.attributes(resource.resource.attributes)
@@ -179,6 +180,7 @@ def _times(clean: Cleaner, start: int, end: int, received: int) -> tuple[int, in
 
 def _add_logs(batch: _Batch, request: Any, received: int) -> None:
     clean, rows = batch.clean, batch.table("otel_logs")
+    batch.grow(len(request.resources))
     for resource in request.resources:
         batch.grow(len(resource.scopes))
         resource_attributes = clean.attributes(resource.resource.attributes)
@@ -226,6 +228,7 @@ def _log(clean: Cleaner, record: Any, service: bytes, above: Row, received: int)
 
 def _add_metrics(batch: _Batch, request: Any, received: int) -> None:
     clean = batch.clean
+    batch.grow(len(request.resources))
     for resource in request.resources:
         batch.grow(len(resource.scopes))
         resource_attributes = clean.attributes(resource.resource.attributes)
@@ -259,7 +262,7 @@ def _add_metric(batch: _Batch, metric: Any, which: str, above: Row, received: in
     batch.grow(len(data.points))
     batch.copy(size, len(data.points))
     for point in data.points:
-        batch.grow(0 if which == "summary" else len(point.exemplars))
+        batch.grow(len(point.quantiles if which == "summary" else point.exemplars))
         batch.items += 1
         if not batch.keep:
             continue

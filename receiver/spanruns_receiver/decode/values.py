@@ -134,14 +134,20 @@ class Cleaner:
             self.counts["nested_malformed"] += 1
             return f'"{MALFORMED}"'
 
+    def _kept(self, message: Any) -> Sequence[Any]:
+        members: Sequence[Any] = message.values
+        if len(members) > self.limits.members:
+            self.counts["attributes_dropped"] += len(members) - self.limits.members
+            members = members[: self.limits.members]
+        return members
+
     def _array(self, raw: bytes, depth: int) -> str:
-        members: Any = ArrayValue.FromString(raw)
-        return f"[{','.join(self._json(v, v.WhichOneof('value'), depth + 1) for v in members.values)}]"
+        members = self._kept(ArrayValue.FromString(raw))
+        return f"[{','.join(self._json(value, value.WhichOneof('value'), depth + 1) for value in members)}]"
 
     def _map(self, raw: bytes, depth: int) -> str:
-        members: Any = MapValue.FromString(raw)
         last: dict[str, Any] = {}
-        for member in members.values:
+        for member in self._kept(MapValue.FromString(raw)):
             key = self._utf8(member.key).decode()
             if key in last:
                 self.counts["duplicate_attribute"] += 1

@@ -28,7 +28,7 @@ if compiled.AVAILABLE:
 FIXTURES = sorted((Path(__file__).parents[3] / "fixtures" / "otlp").glob("*.pb"))
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 # Small, so that generated messages reach them.
-TIGHT = Limits(value_bytes=40, name_bytes=12, attributes=3, nesting=3)
+TIGHT = Limits(value_bytes=40, name_bytes=12, attributes=3, nesting=3, members=3)
 NOW = 1_795_218_006_000_000_000
 
 TIMES = (0, 1, NOW, NOW + 1, NOW + 2, LATEST_NS - 1, LATEST_NS, (1 << 64) - 1)
