@@ -22,7 +22,7 @@ ClickHousePort = Annotated[
     int | None, typer.Option("--clickhouse-port", help="ClickHouse-HTTP, embedded store only (8123); 0: any.")
 ]
 ReusePort = Annotated[
-    bool | None, typer.Option("--reuse-port", help="Share the OTLP ports with other receivers on this machine.")
+    bool, typer.Option("--reuse-port", help="Share the OTLP ports with other receivers on this machine.")
 ]
 ReadyFile = Annotated[
     Path | None, typer.Option("--ready-file", help="Write the ports as JSON here once everything serves.")

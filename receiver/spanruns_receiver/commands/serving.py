@@ -54,7 +54,7 @@ def receive(
     host: options.Host = None,
     grpc_port: options.GrpcPort = None,
     http_port: options.HttpPort = None,
-    reuse_port: options.ReusePort = None,
+    reuse_port: options.ReusePort = False,
     ready_file: options.ReadyFile = None,
     log_level: options.LogLevel = None,
     resolver: Annotated[bool, typer.Option(help="Resolve runs here; else `spanruns resolve` does.")] = True,
@@ -66,7 +66,7 @@ def receive(
         host=host,
         grpc_port=grpc_port,
         http_port=http_port,
-        reuse_port=reuse_port,
+        reuse_port=reuse_port or None,
         ready_file=ready_file,
         log_level=log_level,
     )

@@ -19,7 +19,8 @@ from spanruns_receiver.spool.record import (
 )
 
 SUFFIX = ".seg"
-_READ_BYTES = 4 * 2**20
+# Larger reads cost more CPU: the memory for them is new each time.
+READ_BYTES = 2**20
 
 
 class Segment:
@@ -72,7 +73,7 @@ class Segment:
         sync(self._fd)
         self.size_bytes = size_bytes
 
-    def read(self, offset: int, limit_bytes: int = _READ_BYTES) -> tuple[list[tuple[Record, bytes] | Damage], int]:
+    def read(self, offset: int, limit_bytes: int = READ_BYTES) -> tuple[list[tuple[Record, bytes] | Damage], int]:
         """About `limit_bytes` of records (with payloads) and damage from `offset` on, and the offset behind
         them.
         """

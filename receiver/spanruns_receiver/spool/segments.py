@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spanruns_receiver.spool.files import write_whole
 from spanruns_receiver.spool.record import HEADER_BYTES, SEGMENT_HEADER_BYTES, Damage, Record
-from spanruns_receiver.spool.segment import SUFFIX, Segment
+from spanruns_receiver.spool.segment import READ_BYTES, SUFFIX, Segment
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Segments:
         size = 0
         for segment, offset, below in self._from(first):
             while offset < segment.size_bytes:
-                items, behind = segment.read(offset, limit_bytes - size)
+                items, behind = segment.read(offset, min(limit_bytes - size, READ_BYTES))
                 for item in items:
                     if isinstance(item, Damage):
                         self._keep_aside(segment, item)
