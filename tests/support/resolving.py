@@ -66,31 +66,35 @@ class Bench:
 
     def outcome(self) -> dict[str, Any]:
         """What the store holds, in the words of `fixtures/expected.json`."""
-        found = self.everything()
-        names = {run["run_id"]: run["agent_name"] for run in found["runs"]}
-        lone_models = [call for call in found["model_calls"] if not call["run_id"]]
-        return {
-            "runs": [
-                {
-                    "agent_name": run["agent_name"],
-                    "kind": run["kind"],
-                    "status": run["status"],
-                    "tools": sorted(
-                        [call["tool_name"], call["status"]]
-                        for call in found["tool_calls"]
-                        if call["run_id"] == run["run_id"]
-                    ),
-                    "model_calls": sum(call["run_id"] == run["run_id"] for call in found["model_calls"]),
-                    "input_tokens": run["input_tokens"],
-                    "output_tokens": run["output_tokens"],
-                    "parent": names.get(run["parent_run_id"]),
-                }
-                for run in found["runs"]
-            ],
-            "lone_model_calls": len(lone_models),
-            "lone_model_calls_failed": sum(call["status"] == "failed" for call in lone_models),
-            "lone_tool_calls": sum(not call["run_id"] for call in found["tool_calls"]),
-        }
+        return outcome(self.everything())
+
+
+def outcome(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Rows of `runs`, `tool_calls` and `model_calls` in the words of `fixtures/expected.json`."""
+    names = {run["run_id"]: run["agent_name"] for run in found["runs"]}
+    lone_models = [call for call in found["model_calls"] if not call["run_id"]]
+    return {
+        "runs": [
+            {
+                "agent_name": run["agent_name"],
+                "kind": run["kind"],
+                "status": run["status"],
+                "tools": sorted(
+                    [call["tool_name"], call["status"]]
+                    for call in found["tool_calls"]
+                    if call["run_id"] == run["run_id"]
+                ),
+                "model_calls": sum(call["run_id"] == run["run_id"] for call in found["model_calls"]),
+                "input_tokens": run["input_tokens"],
+                "output_tokens": run["output_tokens"],
+                "parent": names.get(run["parent_run_id"]),
+            }
+            for run in found["runs"]
+        ],
+        "lone_model_calls": len(lone_models),
+        "lone_model_calls_failed": sum(call["status"] == "failed" for call in lone_models),
+        "lone_tool_calls": sum(not call["run_id"] for call in found["tool_calls"]),
+    }
 
 
 def expected_outcomes() -> dict[str, dict[str, Any]]:

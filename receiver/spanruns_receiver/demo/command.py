@@ -27,7 +27,9 @@ from spanruns_receiver.demo.services import Services
 from spanruns_receiver.demo.watch import Watch
 from spanruns_receiver.settings import load_settings
 
-POLL_S = 0.25
+POLL_S = 0.5
+PATIENCE_S = 5.0
+"""How long the next service waits for the one before it to show a run."""
 LATE_S = 20.0
 """How long after the last service has ended its runs may take to be answered."""
 MODEL_DELAY_S = 0.2
@@ -91,8 +93,7 @@ def _run(options: Options, where: Place, console: Console) -> int:
         services = stack.enter_context(
             Services(Path(logs), endpoint=where.otlp_http, openai_url=openai_url, once=options.once)
         )
-        expected = [run for scenario in _startable(screen) for run in _start(services, scenario)]
-        rounds = Rounds(Api(where.api_url), since, services, screen, expected)
+        rounds = Rounds(Api(where.api_url), since, services, screen, list(_startable(screen)))
         status = rounds.once() if options.once else rounds.go_on(where)
     if options.once and status == 0:
         screen.show_guide()
@@ -110,21 +111,20 @@ def _startable(screen: Screen) -> Iterator[Scenario]:
             yield scenario
 
 
-def _start(services: Services, scenario: Scenario) -> list[Expected]:
-    services.start(scenario)
-    return scenario.expected()
-
-
 @dataclass
 class Rounds:
-    """Watches the services' runs arrive."""
+    """Starts the services one after the other, so that the imports of all do not fight for the machine, and watches
+    their runs arrive.
+    """
 
     api: Api
     since: datetime
     services: Services
     screen: Screen
-    expected: list[Expected]
+    waiting: list[Scenario]
+    expected: list[Expected] = field(default_factory=list)
     watch: Watch = field(default_factory=Watch)
+    _next_at: float = 0.0
     _said: set[str] = field(default_factory=set)
 
     def once(self) -> int:
@@ -133,7 +133,7 @@ class Rounds:
         while True:
             self.look()
             missing = self.watch.missing(self.expected)
-            if self.services.are_done():
+            if not self.waiting and self.services.are_done():
                 if not missing and not self.services.failures():
                     return 0
                 end = end or time.monotonic() + LATE_S
@@ -146,15 +146,16 @@ class Rounds:
         has_guide = False
         while where.is_alive():
             self.look()
-            if not has_guide and not self.watch.missing(self.expected):
+            if not has_guide and not self.waiting and not self.watch.missing(self.expected):
                 self.screen.show_guide()
                 has_guide = True
-            time.sleep(2 * POLL_S)
+            time.sleep(POLL_S)
         self.screen.say("spanruns up has ended; its log is in the data directory (up.log)")
         return 1
 
     def look(self) -> None:
-        """Ask once, show what has changed, and say which services ended badly."""
+        """Start the next service if it is time, ask once, show what has changed, say which services ended badly."""
+        self._start_next()
         for failure in self.services.failures():
             self._say(failure)
         try:
@@ -164,6 +165,16 @@ class Rounds:
             return
         changed = self.watch.update(rows, datetime.now(UTC))
         self.screen.show(changed, self.watch.newest(16))
+
+    def _start_next(self) -> None:
+        """The next one starts when all before it have shown a run, or after a while."""
+        shown = {seen.row["service_name"] for seen in self.watch.newest(200)}
+        now = time.monotonic()
+        if self.waiting and (now >= self._next_at or {run.service_name for run in self.expected} <= shown):
+            scenario = self.waiting.pop(0)
+            self.services.start(scenario)
+            self.expected += scenario.expected()
+            self._next_at = now + PATIENCE_S
 
     def _say(self, text: str) -> None:
         """Once each."""

@@ -70,7 +70,7 @@ def started(data: Path, ports: dict[str, int]) -> Iterator[Place]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for the demo, which stops its services first
+            process_group=0,  # Ctrl-C is for the demo, which stops its services first
         )
         try:
             ready = _wait(process, ready_file, log)

@@ -12,6 +12,8 @@ from pathlib import Path
 from spanruns_receiver.demo.scenarios import Scenario
 
 STOP_TIMEOUT_S = 5.0
+NICE = 5
+"""On a small machine the receiver goes first."""
 _FOREIGN = ("OTEL_", "SPANRUNS_", "LANGSMITH_", "LANGCHAIN_", "OPENAI_", "LOGFIRE_")
 
 
@@ -71,8 +73,9 @@ class Services:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the demo, which stops them one by one
+                process_group=0,  # Ctrl-C is for the demo, which stops them one by one
             )
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
         self._running.append(Service(scenario, process, log))
 
     def are_done(self) -> bool:
