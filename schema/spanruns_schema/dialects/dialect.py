@@ -52,6 +52,7 @@ class Dialect:
     json_values: bool = False
     input_excludes_cache: bool = False
     frameworks: Sequence[str] = ()
+    operations: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def load(folder: Traversable | None = None) -> list[Dialect]:
@@ -75,7 +76,7 @@ def _parse(name: str, text: str) -> Dialect:
 
 def _dialect(name: str, data: dict[str, Any]) -> Dialect:
     known = {"detect", "strip", "order", "roles", "fields", "marker", "failed"}
-    known |= {"json_values", "input_excludes_cache", "frameworks"}
+    known |= {"operations", "json_values", "input_excludes_cache", "frameworks"}
     if unknown := data.keys() - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
     detect = data.get("detect", {})
@@ -97,6 +98,7 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         json_values=bool(data.get("json_values", False)),
         input_excludes_cache=bool(data.get("input_excludes_cache", False)),
         frameworks=data.get("frameworks", ()),
+        operations=data.get("operations", {}),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from spanruns_schema.dialects.dialect import BASE, Dialect, When, load
-from spanruns_schema.dialects.slots import Slots, scoped
+from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 from spanruns_schema.dialects.sql import (
     affixes,
     detect_by_name,
@@ -25,6 +25,11 @@ FACTS_WRITTEN = "spanruns:facts"
 """`log_comment` of an insert whose writer has made the facts itself, so that the views leave its rows alone."""
 
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror)$"
+
+TRACEBACK = r"(?s)^(.+?)\s*Traceback \(most recent call last\):.*$"
+TYPE_IN_MESSAGE = r"^([A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
+TEXT_AFTER_TYPE = r"(?s)^[\w.]+(?:\(['\"]?(.*?)['\"]?,?\)|: (.*))$"
+INTERNAL_TAG = r"^(seq|graph):step:\d+$"
 
 FLAGS = {
     "is_run_": "role_ IN ('run', 'agent', 'workflow', 'chain')",
@@ -60,23 +65,31 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "toDateTime64(Timestamp + toIntervalNanosecond(Duration), 6, 'UTC'))",
         **_shared(mapping),
         "status": f"multiIf({field('run_status')} != '', {field('run_status')}, cancelled_, 'cancelled', "
-        "failed_, 'failed', StatusCode IN ('Ok', 'STATUS_CODE_OK'), 'success', '')",
-        "error_type": "multiIf(f_error_type NOT IN ('', '_OTHER') AND (failed_ OR cancelled_), f_error_type, "
-        "NOT failed_, '', exception_['exception.type'] != '', exception_['exception.type'], '_OTHER')",
-        "error_message": f"if(failed_ OR cancelled_, substringUTF8({field('error_message')}, 1, {CONTENT_LIMIT}), '')",
+        "failed_, 'failed', is_ok_, 'success', '')",
+        "error_type": "multiIf(NOT (failed_ OR cancelled_), '', type_ != '', type_, '_OTHER')",
+        "error_message": "if(failed_ OR cancelled_, text_, '')",
+    }
+    kind, message = field("error_type"), field("error_message")
+    # A traceback glued to the message is not the message; a type may stand in front of it only: `KeyError('x')`, `KeyError: x`.
+    error = {
+        "message_": f"if({message} = '', '', substringUTF8(replaceRegexpOne({message}, {quote(TRACEBACK)}, '\\\\1'), 1, {CONTENT_LIMIT}))",
+        "said_": f"if({message} = '' OR {kind} NOT IN ('', '_OTHER', 'Exception'), '', extract(message_, {quote(TYPE_IN_MESSAGE)}))",
+        "type_": f"if(said_ != '', said_, {kind})",
+        "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
+        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK')",
     }
     outcome = {
-        "cancelled_": f"match({field('error_type')}, {quote(CANCELLED)})",
+        "cancelled_": f"NOT is_ok_ AND match(type_, {quote(CANCELLED)})",
         "failed_": f"(StatusCode IN ('Error', 'STATUS_CODE_ERROR') OR {mapping.failed()} OR "
-        "(SpanAttributes['error.type'] != '' AND StatusCode NOT IN ('Ok', 'STATUS_CODE_OK')))",
-        "exception_": "Events.Attributes[indexOf(Events.Name, 'exception')]",
+        "(SpanAttributes['error.type'] != '' AND NOT is_ok_))",
     }
     return _select(
         [
             *mapping.stages(),
             {"role_": mapping.role(), "marker_": marker},
             mapping.fields() | FLAGS,
-            mapping.derived() | outcome,
+            mapping.derived() | error,
+            outcome,
         ],
         columns,
         "otel_traces",
@@ -151,7 +164,7 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
             mapping.alias(
                 "name_",
                 f"multiIf(role_ IN ('run', 'agent'), {field('agent_name')}, {run}, {field('workflow_name')}, "
-                f"{tool}, {field('tool_name')}, {model}, {field('model')}, SpanName)",
+                f"{tool}, {field('tool_name')}, {model}, if({field('model')} = 'unknown', '', {field('model')}), SpanName)",
             )
         ),
         "service_name": "ServiceName",
@@ -184,7 +197,7 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
         "waiting_for": only(run, field("waiting_for")),
         "tool_call_id": only(tool, f"replaceOne({field('tool_call_id')}, '<not specified>', '')"),
         "tool_type": only(tool, field("tool_type")),
-        "operation": only(model, field("operation")),
+        "operation": only(model, mapping.operation()),
         "provider": only(model, mapping.provider()),
         "time_to_first_chunk_ms": only(model, f"toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000", "NULL"),
         "input_tokens": f"{tokens('input_tokens')}"
@@ -280,6 +293,17 @@ class RowMapping:
         value = self.alias("provider_", _unquoted(self.field("provider")))
         return f"if({value} IN ({names}), '', {value})"
 
+    def operation(self) -> str:
+        """What the model was asked for, in the convention's words."""
+        words = [
+            (said, name)
+            for dialect in [*self._dialects, self._base]
+            for name, all_ in dialect.operations.items()
+            for said in all_
+        ]
+        said, names = (", ".join(quote(word[n]) for word in words) for n in (0, 1))
+        return f"transform({self.field('operation')}, [{said}], [{names}])"
+
     def excludes_cache(self) -> str:
         """Whether `input_tokens` leaves out what came from the cache (the convention counts it in)."""
         return _among([dialect for dialect in self._dialects if dialect.input_excludes_cache])
@@ -317,9 +341,14 @@ class RowMapping:
 
     def _when(self, dialect: Dialect, when: When) -> list[str]:
         special = {"$span_name": "SpanName", "$scope": "ScopeName"}
-        return [
-            match_any(special.get(key) or self._source(scoped(dialect, key)), values) for key, values in when.items()
-        ]
+        conditions = []
+        for key, values in when.items():
+            value = special.get(key) or self._source(scoped(dialect, key))
+            if "$span_name" in values:
+                conditions.append(f"{value} = {stripped('SpanName', affixes(dialect) + affixes(self._base))}")
+            else:
+                conditions.append(match_any(value, values))
+        return conditions
 
     def _source(self, source: str) -> str:
         if source.isdigit():  # a slot
@@ -330,14 +359,14 @@ class RowMapping:
             return "StatusMessage" if self._attributes == "SpanAttributes" else "''"
         tied, _, own = source.rpartition("|")
         kind, _, rest = own.partition(":")
-        if tied and kind in ("resource", "prefix", "event"):
-            return f"if(dialect = {quote(tied)}, {self._source(own)}, '')"
+        if tied and (kind in EXTRAS or own.startswith("=")):
+            return f"if(dialect = {quote(tied)}, {self._source(own.removeprefix('='))}, '')"
         if kind == "resource":
             return f"ResourceAttributes[{quote(rest)}]"
         if kind == "prefix":
             return under_prefix(self._attributes, rest)
-        if kind == "event":
-            return of_event(rest) if self._attributes == "SpanAttributes" else "''"
+        if kind in ("event", "last_event"):
+            return of_event(rest, last=kind == "last_event") if self._attributes == "SpanAttributes" else "''"
         key, hash_, path = source.partition("#")
         value = f"values_[indexOf(slots_, {self._slots.of(key)})]"
         return json_path(value, path) if hash_ else value
@@ -378,6 +407,6 @@ def _cut(expression: str) -> str:
 def _strings(expression: str) -> str:
     """A JSON array or a comma-separated list as Array(String)."""
     return (
-        f"multiIf(startsWith({expression}, '['), JSONExtract({expression}, 'Array(String)'), "
-        f"{expression} = '', [], arrayMap(tag -> trimBoth(tag), splitByChar(',', {expression})))"
+        f"if({expression} = '', [], arrayFilter(tag -> NOT match(tag, {quote(INTERNAL_TAG)}), if(startsWith({expression}, '['), "
+        f"JSONExtract({expression}, 'Array(String)'), arrayMap(tag -> trimBoth(tag), splitByChar(',', {expression})))))"
     )

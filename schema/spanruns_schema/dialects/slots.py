@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from spanruns_schema.dialects.dialect import BASE, Dialect
 from spanruns_schema.dialects.sql import quote
+
+EXTRAS = ("event", "last_event", "prefix", "resource")
+"""Sources that are not attributes of the span: `kind:name`."""
 
 
 class Slots:
@@ -69,39 +73,82 @@ class Slots:
 
 
 def _field_lists(dialects: Sequence[Dialect]) -> dict[str, list[str]]:
-    """Every field's sources over all dialects, each once, `$span_name` last."""
-    lists: dict[str, list[str]] = {}
-    for dialect in dialects:
-        for name, sources in dialect.fields.items():
-            known = lists.setdefault(name, [])
-            known += [key for source in sources if (key := scoped(dialect, source)) not in known]
-    return {name: sorted(keys, key=lambda key: key == "$span_name") for name, keys in lists.items()}
+    """Every field's sources over all dialects, each once."""
+    names = dict.fromkeys(name for dialect in dialects for name in dialect.fields)
+    return {name: _merged(dialects, name) for name in names}
+
+
+def _merged(dialects: Sequence[Dialect], field: str) -> list[str]:
+    """One order of a field's sources that is every dialect's order, `$span_name` last. A dialect that contradicts those
+    before it keeps its keys to itself (`dialect|=key`)."""
+    lists = [[scoped(dialect, source) for source in dialect.fields.get(field, ())] for dialect in dialects]
+    lists = [sorted(keys, key=lambda key: key == "$span_name") for keys in lists]
+    base = lists.pop()
+    rules = list(pairwise(base))
+    order = _ordered(base, rules)
+    for dialect, own in zip(dialects, lists, strict=False):
+        more = _rules(own, base)
+        if not (found := _ordered([*order, *own], [*rules, *more])):
+            own = [f"{dialect.name}|={key}" if _is_plain(key) and "|" not in key else key for key in own]
+            more = _rules(own, base)
+            found = _ordered([*order, *own], [*rules, *more])
+        order, rules = found, [*rules, *more]
+    return order
+
+
+def _rules(own: Sequence[str], base: Sequence[str]) -> list[tuple[str, str]]:
+    """What stands before what: a dialect's keys in its order, and before those of the base's that it does not name."""
+    rules = list(pairwise(own))
+    after = 0
+    for key in own:
+        if key in base:
+            after = max(after, base.index(key))
+        else:
+            rules += [(key, other) for other in base[after:] if other not in own]
+    return rules
+
+
+def _ordered(keys: Sequence[str], rules: Sequence[tuple[str, str]]) -> list[str]:
+    """The keys in an order that keeps the rules, the first mentioned first; empty where the rules contradict each other."""
+    waits: dict[str, set[str]] = {key: set() for key in keys}
+    for earlier, later in rules:
+        waits[later].add(earlier)
+    order: list[str] = []
+    while waits:
+        ready = sorted((key for key, on in waits.items() if not on), key=lambda key: key == "$span_name")
+        if not ready:
+            return []
+        order.append(ready[0])
+        del waits[ready[0]]
+        for on in waits.values():
+            on.discard(ready[0])
+    return order
 
 
 def _uses(dialects: Sequence[Dialect], lists: dict[str, list[str]]) -> dict[str, int]:
     """How many fields and rules ask for each attribute key."""
-    asked: list[str] = [
-        key.partition("#")[0] for keys in lists.values() for key in keys if _is_plain(key) or "#" in key
-    ]
-    # A key inside a rule or a path needs a slot of its own, so it counts twice.
-    asked += [key.partition("#")[0] for keys in lists.values() for key in keys if "#" in key]
+    listed = [key for keys in lists.values() for key in keys]
+    asked = [key for key in listed if _is_plain(key)]
+    # A key inside a rule or a path, or of one dialect alone, needs a slot of its own, so it counts twice.
+    asked += [key.partition("#")[0] for key in listed if "#" in key] * 2
+    asked += [key.partition("|=")[2] for key in listed if "|=" in key] * 2
     for dialect in dialects:
         whens = [role.when for role in dialect.roles] + list(dialect.failed)
         if dialect.marker:
             whens.append(dialect.marker.when)
             asked += [dialect.marker.parent] * 2
-        asked += [scoped(dialect, key) for when in whens for key in when if not key.startswith("$")] * 2
+        asked += [scoped(dialect, key).partition("#")[0] for when in whens for key in when if key[0] != "$"] * 2
     return {key: asked.count(key) for key in asked}
 
 
 def scoped(dialect: Dialect, source: str) -> str:
     """The source, tied to its dialect (`dialect|source`) where it would mean something else in others."""
-    if dialect.name == BASE or source.startswith("$"):
-        return source
     bare = "." not in source
+    if source.startswith("$") or (dialect.name == BASE and not bare):
+        return source
     return f"{dialect.name}|{source}" if bare or (not _is_plain(source) and "#" not in source) else source
 
 
 def _is_plain(source: str) -> bool:
     own = source.partition("|")[2] or source
-    return not own.startswith("$") and "#" not in own and own.partition(":")[0] not in ("event", "prefix", "resource")
+    return own[0] not in "$=" and "#" not in own and own.partition(":")[0] not in EXTRAS

@@ -57,10 +57,13 @@ def stripped(value: str, around: Sequence[str]) -> str:
     return f"replaceRegexpAll(toString({value}), {quote('|'.join(around))}, '')" if around else f"toString({value})"
 
 
-def of_event(source: str) -> str:
-    """`name/key`: an attribute of the first span event of that name."""
+def of_event(source: str, *, last: bool = False) -> str:
+    """`name/key`: an attribute of the first (or last) span event of that name."""
     name, _, key = source.partition("/")
-    return f"Events.Attributes[indexOf(Events.Name, {quote(name)})][{quote(key)}]"
+    index = (
+        f"arrayLastIndex(name -> name = {quote(name)}, Events.Name)" if last else f"indexOf(Events.Name, {quote(name)})"
+    )
+    return f"Events.Attributes[{index}][{quote(key)}]"
 
 
 def under_prefix(attributes: str, prefix: str) -> str:
@@ -71,9 +74,10 @@ def under_prefix(attributes: str, prefix: str) -> str:
 
 
 def json_path(value: str, path: str) -> str:
-    """What stands at a dotted path (numbers count from 1) inside a JSON value, strings without their quotes."""
+    """What stands at a dotted path (numbers count from 1) inside a JSON value: strings decoded, nothing for what is empty."""
     steps = ", ".join(step if step.isdigit() else quote(step) for step in path.split("."))
-    return f"replaceRegexpOne(JSONExtractRaw({value}, {steps}), '^(?:null|\"(.*)\")$', '\\\\1')"
+    raw = f"JSONExtractRaw({value}, {steps})"
+    return f"multiIf(startsWith({raw}, '\"'), JSONExtractString({value}, {steps}), {raw} IN ('null', '{{}}', '[]'), '', {raw})"
 
 
 def _regex(text: str) -> str:

@@ -161,6 +161,23 @@ TREES = {
         """,
         ["workflow", "run under 1", "run under 1"],
     ),
+    "a nameless agent with calls of its own is a run": (
+        """
+        agent manager
+          none step
+            run worker
+              model gpt
+          tool final_answer
+        """,
+        ["run", "inside 1", "run under 1", "call of 3", "call of 1"],
+    ),
+    "nameless agents inside a nameless agent are runs": (
+        """
+        agent manager
+          agent worker
+        """,
+        ["run", "run under 1"],
+    ),
     "a nameless agent without agents is a run": (
         """
         agent task
