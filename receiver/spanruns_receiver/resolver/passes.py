@@ -11,16 +11,19 @@ import numpy as np
 from spanruns_schema.resolving import sql
 from spanruns_schema.store import Parameter, Settings, Store, rows
 
-from spanruns_receiver.resolver.columns import FACT, FACT_SQL
+from spanruns_receiver.resolver.columns import FACT, FACT_SQL, Role
 from spanruns_receiver.resolver.stage import Stage
-from spanruns_receiver.resolver.summary import resolve
+from spanruns_receiver.resolver.summary import Resolved, resolve
 
 BATCH_TRACES = 4_000
 BATCH_SPAN_S = 3_600
 """A batch holds traces that began within this time of each other, so that it reads one narrow range of facts."""
 
-QUICK: Settings = {"optimize_and_compare_chain": 0, "query_plan_join_swap_table": "false"}
-"""Analysis that finds nothing in these statements; the stage is always the smaller side of a join."""
+QUICK: Settings = {
+    "optimize_and_compare_chain": 0,  # analysis that finds nothing in these statements
+    "query_plan_join_swap_table": "false",  # the stage is always the smaller side of a join
+    "max_threads": 1,  # starting and feeding threads costs more than most passes do
+}
 
 
 @dataclass
@@ -118,7 +121,7 @@ def _resolve(
     stage.fill("members", resolved.members)
     stage.fill("calls", resolved.calls)
     try:
-        for name in ("rows", "runs", "tool_calls", "model_calls"):
+        for name in _statements(facts, resolved):
             store.command(sql(name, final=resolved.duplicates), parameters, settings=QUICK)
         if batch.old:
             for name in ("forget_runs", "forget_tool_calls", "forget_model_calls"):
@@ -130,6 +133,17 @@ def _resolve(
         keys = [int(key) for key in resolved.unsettled]
         found = rows(store, sql("traces_of_keys"), {"traces": batch.traces, "keys": keys})
         passed.unsettled += [row["trace_id"] for row in found]
+
+
+def _statements(facts: np.ndarray[tuple[int], np.dtype[np.void]], resolved: Resolved) -> list[str]:
+    """What has to be written; a statement costs tens of milliseconds even when it has nothing to do."""
+    wanted = {
+        "rows": len(resolved.runs) > 0,
+        "runs": len(resolved.runs) > 0,
+        "tool_calls": bool((facts["role"] == Role.TOOL).any()),
+        "model_calls": bool((facts["role"] == Role.MODEL).any()),
+    }
+    return [name for name, is_wanted in wanted.items() if is_wanted]
 
 
 def _facts(store: Store, batch: Batch, *, final: bool = False) -> np.ndarray[tuple[int], np.dtype[np.void]]:
