@@ -30,7 +30,7 @@ OFFERED_VALUES = 1000
 
 # Grafana's quoting of values escapes quotes but no backslashes: what goes into a variable comes with its own escaped.
 _ESCAPED_VALUE = r"replaceAll(value, '\\', '\\\\')"
-_OPEN_RUN = link("Open run", "${page:raw}/#/runs/${__data.fields.run_id:percentencode}", new_tab=True)
+_OPEN_RUN = link("Open run", "${page:raw}/?run=${__data.fields.run_id:percentencode}", new_tab=True)
 
 
 def build() -> Json:
