@@ -8,7 +8,6 @@ CPU time of one process in one run; ratios are what carries over to other machin
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -106,13 +105,13 @@ def insert_us(blocks: Sequence[bytes], columns: Sequence[str]) -> float:
             store.command(next(_MIGRATIONS.glob("*_otel_traces.sql")).read_text())
             store.command("SYSTEM STOP MERGES otel_traces")
             store.insert("otel_traces", columns, blocks[0], token="warm")
-            started = os.times()
+            started = time.process_time()
             for position, block in enumerate(blocks):
                 store.insert("otel_traces", columns, block, token=str(position))
-            ended = os.times()
+            spent = time.process_time() - started
         finally:
             store.close()
-    return (ended.user + ended.system - started.user - started.system) / (SPANS * len(blocks)) * 1e6
+    return spent / (SPANS * len(blocks)) * 1e6
 
 
 def main() -> None:
@@ -135,11 +134,11 @@ def main() -> None:
         "check at the door, compiled": cost_us(
             lambda: [compiled.validate("traces", payload, limits) for payload in payloads], 30
         ),
-        "insert of the block": insert_us(ready, columns),
-        "insert of the block, no LowCardinality in it": insert_us(
-            [encode(plain, walk(batch)) for batch in batches], columns
-        ),
     }
+    strings = [encode(plain, walk(batch)) for batch in batches]
+    rounds = [(insert_us(ready, columns), insert_us(strings, columns)) for _ in range(5)]
+    costs["insert of the block"] = min(labelled for labelled, _ in rounds)
+    costs["insert of the block, no LowCardinality in it"] = min(without for _, without in rounds)
     _report(payloads, ready, costs)
 
 

@@ -185,7 +185,11 @@ fn decode(
             }
         }
     }
-    Ok(Made { blocks, cleaned: counts(&REASON_NAMES, &env.clean.counts), rejected: counts(&REJECTIONS, &rejected) })
+    Ok(Made {
+        blocks,
+        cleaned: counts(&REASON_NAMES, &env.clean.counts),
+        rejected: counts(&REJECTIONS, &rejected),
+    })
 }
 
 fn check(signal: Signal, payload: &[u8], limits: &Limits) -> Result<(usize, Counts), Refused> {

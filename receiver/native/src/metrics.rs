@@ -17,8 +17,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] =
-        [Kind::Gauge, Kind::Sum, Kind::Histogram, Kind::ExpHistogram, Kind::Summary];
+    pub const ALL: [Kind; 5] = [Kind::Gauge, Kind::Sum, Kind::Histogram, Kind::ExpHistogram, Kind::Summary];
 
     pub fn table(self) -> &'static str {
         match self {
@@ -78,7 +77,8 @@ impl<'a> Metric<'a> {
             // One of a kind: what came before is void, but has to be well-formed.
             let mut point = Point::default();
             self.each_point(|message| point.read(other, message, limits))?;
-            *self = Metric { name: self.name, description: self.description, unit: self.unit, ..Self::default() };
+            *self =
+                Metric { name: self.name, description: self.description, unit: self.unit, ..Self::default() };
         }
         self.kind = Some(kind);
         self.data.push(message);
@@ -443,17 +443,11 @@ impl Points {
         let exemplars = self.exemplars.columns();
         let (own, last): (Vec<&mut dyn Column>, Vec<&mut dyn Column>) = match kind {
             Kind::Gauge => (vec![&mut self.value, &mut self.flags], vec![]),
-            Kind::Sum => (
-                vec![&mut self.value, &mut self.flags],
-                vec![&mut self.temporality, &mut self.monotonic],
-            ),
+            Kind::Sum => {
+                (vec![&mut self.value, &mut self.flags], vec![&mut self.temporality, &mut self.monotonic])
+            }
             Kind::Histogram => (
-                vec![
-                    &mut self.count,
-                    &mut self.sum,
-                    &mut self.bucket_counts,
-                    &mut self.explicit_bounds,
-                ],
+                vec![&mut self.count, &mut self.sum, &mut self.bucket_counts, &mut self.explicit_bounds],
                 vec![&mut self.flags, &mut self.min, &mut self.max, &mut self.temporality],
             ),
             Kind::ExpHistogram => (

@@ -109,7 +109,9 @@ impl<'a> Event<'a> {
             match field {
                 (1, Value::Fixed64(time)) => event.time = time,
                 (2, Value::Bytes(name)) => event.name = name,
-                (3, Value::Bytes(bytes)) => event.attributes.push(fields.message(bytes), limits.attributes)?,
+                (3, Value::Bytes(bytes)) => {
+                    event.attributes.push(fields.message(bytes), limits.attributes)?
+                }
                 _ => {}
             }
         }

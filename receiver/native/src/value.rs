@@ -113,7 +113,9 @@ impl<'a> Attribute<'a> {
 #[inline]
 fn short(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     match bytes {
-        [first, size, rest @ ..] if *first == tag && *size < 0x80 => rest.split_at_checked(usize::from(*size)),
+        [first, size, rest @ ..] if *first == tag && *size < 0x80 => {
+            rest.split_at_checked(usize::from(*size))
+        }
         _ => None,
     }
 }
@@ -123,7 +125,9 @@ fn short(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 fn short_size(bytes: &[u8]) -> Option<(usize, &[u8])> {
     match bytes {
         [size, rest @ ..] if *size < 0x80 => Some((usize::from(*size), rest)),
-        [low, high, rest @ ..] if *high < 0x80 => Some((usize::from(*low & 0x7f) | usize::from(*high) << 7, rest)),
+        [low, high, rest @ ..] if *high < 0x80 => {
+            Some((usize::from(*low & 0x7f) | usize::from(*high) << 7, rest))
+        }
         _ => None,
     }
 }
@@ -347,11 +351,7 @@ fn put_base64(out: &mut Vec<u8>, bytes: &[u8]) {
         let [first, second, third] = [0, 1, 2].map(|at| u32::from(chunk.get(at).copied().unwrap_or(0)));
         let bits = first << 16 | second << 8 | third;
         for at in 0..4 {
-            out.push(if at <= chunk.len() {
-                BASE64[(bits >> (18 - 6 * at) & 63) as usize]
-            } else {
-                b'='
-            });
+            out.push(if at <= chunk.len() { BASE64[(bits >> (18 - 6 * at) & 63) as usize] } else { b'=' });
         }
     }
 }
