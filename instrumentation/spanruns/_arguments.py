@@ -15,27 +15,31 @@ class Arguments:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._names: tuple[str, ...] = ()
-        self._defaults: dict[str, Any] = {}
+        self._named: tuple[str, ...] = ()
+        self._defaults: tuple[tuple[str, Any], ...] = ()
         self._rest = "args"
-        self._skip = 0
+        self._skip = False
         try:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):  # some builtins have no signature
             return
         if parameters and parameters[0].name in _SELF and "." in getattr(function, "__qualname__", ""):
-            self._skip = 1
+            self._skip = True
         self._names = tuple(p.name for p in parameters if p.kind in _POSITIONAL)
+        self._named = self._names[1:] if self._skip else self._names
+        self._defaults = tuple((p.name, p.default) for p in parameters if p.default is not inspect.Parameter.empty)
         for parameter in parameters:
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 self._rest = parameter.name
-            elif parameter.default is not inspect.Parameter.empty:
-                self._defaults[parameter.name] = parameter.default
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Every argument of a call, defaults included; wrong calls are named as far as they go."""
-        skip = self._skip
-        found = dict(zip(self._names[skip:], args[skip:], strict=False))
+        found = dict(zip(self._named, args[1:] if self._skip else args, strict=False))
         if len(args) > len(self._names):
             found[self._rest] = args[len(self._names) :]
-        found.update(kwargs)
-        return {**found, **{key: value for key, value in self._defaults.items() if key not in found}}
+        if kwargs:
+            found.update(kwargs)
+        for name, default in self._defaults:
+            if name not in found:
+                found[name] = default
+        return found

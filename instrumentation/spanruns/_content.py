@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from spanruns import _guard
+from spanruns._encode import SLACK
 from spanruns._secrets import MASK, is_secret_key, mask_emails, mask_secrets
 from spanruns._settings import Settings
 
@@ -153,9 +154,11 @@ class Cleaner:
             return
         if self._mode == "no_tool_content" and value[:1] in "[{":
             value = _without_tools(value)
-        text, size = self._cut(self._mask(key, value))
+        kept, whole = self._shorten(value)
+        text, size = self._cut(self._mask(key, kept))
         clean[key] = text
         if size is not None:
+            size = max(size, whole)
             clean[f"{key}.size"] = max(clean.get(f"{key}.size", 0), size)
             self.truncated += 1
 
@@ -183,6 +186,12 @@ class Cleaner:
             if not isinstance(text, str):
                 raise TypeError(f"a masking callback gave {type(text).__name__}, not str")
         return text
+
+    def _shorten(self, text: str) -> tuple[str, int]:
+        """What is worth masking of a giant text, and the size of all of it in bytes if that is not all."""
+        if len(text) <= self._limit + SLACK:
+            return text, 0
+        return text[: self._limit + SLACK], len(text.encode(errors="replace"))
 
     def _cut(self, text: str) -> tuple[str, int | None]:
         """The text within the limit, and its size in bytes if it had to be cut."""

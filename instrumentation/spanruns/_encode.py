@@ -12,7 +12,7 @@ import base64
 import dataclasses
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import PurePath
@@ -45,6 +45,21 @@ They hold the whole service.
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def _quick_encoder() -> Callable[[Any], str]:
+    """The C encoder made once, instead of at every call as `JSONEncoder.encode` does.
+
+    It does not look for cycles; what it is given has been counted, and a cycle has no end to count.
+    """
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return _encoder.encode
+    chunks = make(None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(chunks(value, 0))
+
+
+_encode = _quick_encoder()
+
+
 def to_json(value: object, limit: int) -> str:
     """JSON text of any value; at most about `limit` + SLACK characters of the strings in it.
 
@@ -58,10 +73,8 @@ def to_sized_json(value: object, limit: int) -> tuple[str, int | None]:
     """The same, and the bytes the text would have had, if strings had to be cut already."""
     kept = limit + SLACK
     try:
-        if type(value) is str and len(value) <= kept:
-            return _encoder.encode(value), None
         if _is_small(value, kept):
-            return _encoder.encode(value), None
+            return _encode(value), None
     except (TypeError, ValueError, RecursionError, RuntimeError):
         pass  # not plain after all: NaN, a foreign object, or changed meanwhile by another thread
     budget = _Budget(kept)
@@ -79,6 +92,9 @@ def _size(text: str) -> int:
 
 def _is_small(value: object, kept: int) -> bool:
     """True if the C encoder may take the value as it is: few nodes, plain containers, no giant string."""
+    kind: type = type(value)
+    if kind is str:
+        return len(value) <= kept  # type: ignore[arg-type] # it is a str
     nodes = 0
     stack: list[Any] = [value]
     while stack:

@@ -10,7 +10,7 @@ from weakref import WeakSet, ref
 from spanruns import _fork
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan, Span
+    from opentelemetry.sdk.trace import Span
     from opentelemetry.util.types import AttributeValue
 
 MAX_SPANS: Final = 100_000
@@ -135,9 +135,3 @@ class Registry:
         """Runs that have not ended and whose span somebody still holds."""
         with self._lock:
             return [state for state in self._runs if state.span() is not None]
-
-
-def is_run_of(state: RunState, span: ReadableSpan) -> bool:
-    """True if this ended span is the run itself rather than a span below it."""
-    context = span.get_span_context()
-    return context is not None and context.span_id == state.span_id

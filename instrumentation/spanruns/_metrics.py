@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -50,17 +51,38 @@ class Names:
         return text
 
 
+class Tally:
+    """A counter that is read when it is exported: adding to it costs next to nothing."""
+
+    def __init__(self, meter: Any, name: str, unit: str, description: str) -> None:
+        self._counts: Counter[tuple[tuple[str, str], ...]] = Counter()
+        self._lock = threading.Lock()
+        meter.create_observable_counter(name, [self._observe], unit, description)
+
+    def add(self, attributes: Mapping[str, str]) -> None:
+        """Count one."""
+        key = tuple(sorted(attributes.items()))
+        with self._lock:
+            self._counts[key] += 1
+
+    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        from opentelemetry.metrics import Observation
+
+        with self._lock:
+            return [Observation(count, dict(key)) for key, count in self._counts.items()]
+
+
 class RunMetrics:
     """The instruments of one process."""
 
     def __init__(self, provider: MeterProvider, live: Callable[[], int]) -> None:
         meter = provider.get_meter("spanruns", version())
         self._names = Names()
-        self._outcomes = meter.create_counter("spanruns.run.count", "{run}", "Runs that ended, by outcome")
+        self._outcomes = Tally(meter, "spanruns.run.count", "{run}", "Runs that ended, by outcome")
         self._runs = _histogram(meter, "spanruns.run.duration", RUN_S, "Duration of runs")
         self._agents = _histogram(meter, "gen_ai.invoke_agent.duration", AGENT_S, "Duration of agent runs")
         self._workflows = _histogram(meter, "gen_ai.invoke_workflow.duration", WORKFLOW_S, "Of workflow runs")
-        self._calls = meter.create_counter("spanruns.tool.count", "{call}", "Tool calls that ended, by outcome")
+        self._calls = Tally(meter, "spanruns.tool.count", "{call}", "Tool calls that ended, by outcome")
         self._tools = _histogram(meter, "gen_ai.execute_tool.duration", TOOL_S, "Duration of tool calls")
         meter.create_observable_up_down_counter(
             "spanruns.run.active", [_observe(live)], "{run}", "Runs that have started and not ended"
@@ -78,7 +100,7 @@ class RunMetrics:
             known = {"gen_ai.tool.name": self._names.bounded(attributes.get("gen_ai.tool.name"))}
             error = _error(attributes)
             self._tools.record(_seconds(span), {**known, **error})
-            self._calls.add(1, {**known, "spanruns.tool.status": _status(span, attributes)})
+            self._calls.add({**known, "spanruns.tool.status": _status(span, attributes)})
 
     def _run_ended(self, span: ReadableSpan, attributes: Mapping[str, Any]) -> None:
         name = attributes.get("gen_ai.agent.name") or attributes.get("gen_ai.workflow.name") or span.name
@@ -91,7 +113,7 @@ class RunMetrics:
         self._runs.record(_seconds(span), known)
         if trigger := attributes.get("spanruns.run.trigger"):
             known["spanruns.run.trigger"] = self._names.bounded(trigger)
-        self._outcomes.add(1, known)
+        self._outcomes.add(known)
         if attributes.get("spanruns.kind") != "run":
             return  # its framework records the convention's metrics itself
         if attributes.get("gen_ai.operation.name") == "invoke_agent":

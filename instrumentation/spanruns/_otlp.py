@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import Status, StatusCode
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 MESSAGES: Final = frozenset(("exception.message", "exception.stacktrace"))
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """An ended span on its way out, the run it belongs to, and what is only known at its end."""
+class Finished(NamedTuple):
+    """An ended span on its way out, and the run it belongs to."""
 
     span: ReadableSpan
     run: RunState | None = None
-    extra: Mapping[str, Any] | None = None
+    is_run: bool = False
+    """True if it is the span of that run itself."""
 
 
 def role_of(attributes: Mapping[str, Any]) -> Role:
@@ -45,7 +45,7 @@ def role_of(attributes: Mapping[str, Any]) -> Role:
 
 
 def clean_span(item: Finished, cleaner: Cleaner, instance: Instance | None = None) -> ReadableSpan:
-    """A copy of the span as it may leave."""
+    """A copy of the span as it may leave; that of a run says what is known by now of the spans below it."""
     from opentelemetry.sdk.trace import ReadableSpan
 
     span = item.span
@@ -56,13 +56,11 @@ def clean_span(item: Finished, cleaner: Cleaner, instance: Instance | None = Non
     events = [_clean_event(event, cleaner, role) for event in span.events]
     status = _clean_status(span.status, cleaner)
     cut = cleaner.truncated - before
-    if cut and item.run is not None:
-        item.run.count(truncated=cut)
-    if item.extra:
-        attributes.update(item.extra)
+    if item.run is not None:
         if cut:
-            key = "spanruns.run.spans.truncated"
-            attributes[key] = attributes.get(key, 0) + cut
+            item.run.count(truncated=cut)
+        if item.is_run:
+            attributes.update(item.run.completeness())
     return ReadableSpan(
         name=cleaner.text("name", span.name),
         context=span.get_span_context(),
@@ -101,15 +99,11 @@ def _clean_status(status: Status, cleaner: Cleaner) -> Status:
     )
 
 
-def pack_spans(cleaner: Cleaner, instance: Instance | None = None) -> Callable[[Sequence[Finished]], bytes]:
+def pack_spans(spans: Sequence[ReadableSpan]) -> bytes:
     """Bytes of an ExportTraceServiceRequest."""
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-    def pack(items: Sequence[Finished]) -> bytes:
-        from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-
-        return encode_spans([clean_span(item, cleaner, instance) for item in items]).SerializeToString()
-
-    return pack
+    return encode_spans(spans).SerializeToString()
 
 
 def clean_log(record: ReadableLogRecord, cleaner: Cleaner, instance: Instance | None = None) -> ReadableLogRecord:
@@ -130,12 +124,8 @@ def clean_log(record: ReadableLogRecord, cleaner: Cleaner, instance: Instance | 
     return replace(record, log_record=inner, resource=resource)
 
 
-def pack_logs(cleaner: Cleaner, instance: Instance | None = None) -> Callable[[Sequence[ReadableLogRecord]], bytes]:
+def pack_logs(records: Sequence[ReadableLogRecord]) -> bytes:
     """Bytes of an ExportLogsServiceRequest."""
+    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 
-    def pack(items: Sequence[ReadableLogRecord]) -> bytes:
-        from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
-
-        return encode_logs([clean_log(item, cleaner, instance) for item in items]).SerializeToString()
-
-    return pack
+    return encode_logs(records).SerializeToString()

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from spanruns import _fork, _guard
 from spanruns._sender import Answer
@@ -48,9 +48,10 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class _Parcel(Generic[T]):
+class _Parcel:
     body: bytes
-    items: Sequence[T]
+    owners: Sequence[object]
+    """Of each item in it."""
 
 
 class Outbox(Generic[T]):
@@ -62,19 +63,23 @@ class Outbox(Generic[T]):
     def __init__(
         self,
         name: str,
-        pack: Callable[[Sequence[T]], bytes],
+        ready: Callable[[T], Any],
+        pack: Callable[[Sequence[Any]], bytes],
         post: Post,
         *,
         delay_s: float,
         max_items: int,
         max_bytes: int,
         batch: int = 512,
-        dropped: Callable[[Sequence[T]], None] | None = None,
+        owner: Callable[[T], object] = lambda item: None,
+        dropped: Callable[[Sequence[object]], None] | None = None,
         tick: Callable[[], float | None] | None = None,
     ) -> None:
         self.name = name
 
+        self._ready = ready
         self._pack = pack
+        self._owner = owner
         self._post = post
         self._delay_s = delay_s
         self._max_items = max_items
@@ -88,7 +93,7 @@ class Outbox(Generic[T]):
     def _start_fresh(self) -> None:
         self.counts = Counts()
         self._queue: deque[T] = deque()
-        self._parcels: deque[_Parcel[T]] = deque()
+        self._parcels: deque[_Parcel] = deque()
         self._parcel_bytes = 0
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -115,7 +120,7 @@ class Outbox(Generic[T]):
         """
         queue = self._queue
         if self._closed or len(queue) >= self._max_items:
-            self._drop([item])
+            self._drop([self._owner(item)])
             return
         queue.append(item)
         self.counts.queued += 1
@@ -142,13 +147,13 @@ class Outbox(Generic[T]):
                 return
             self._thread = thread
 
-    def _drop(self, items: Sequence[T]) -> None:
-        self.counts.dropped += len(items)
+    def _drop(self, owners: Sequence[object]) -> None:
+        self.counts.dropped += len(owners)
         _guard.warn_once(
             f"dropped {self.name}", "spanruns: dropping %s, they come faster than they can be sent", self.name
         )
         if self._dropped is not None:
-            self._dropped(items)
+            self._dropped(owners)
 
     def _main(self) -> None:
         mark_own_thread()
@@ -194,30 +199,41 @@ class Outbox(Generic[T]):
     def _pack_queue(self) -> None:
         while self._queue:
             items = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
-            self._add_parcels(items)
+            ready, owners = [], []
+            for item in items:
+                owner = self._owner(item)
+                try:
+                    ready.append(self._ready(item))
+                except Exception:
+                    self._drop([owner])
+                    _guard.swallow(f"preparing {self.name}")
+                else:
+                    owners.append(owner)
+            if ready:
+                self._add_parcels(ready, owners)
 
-    def _add_parcels(self, items: Sequence[T]) -> None:
+    def _add_parcels(self, ready: Sequence[Any], owners: Sequence[object]) -> None:
         try:
-            body = self._pack(items)
+            body = self._pack(ready)
         except Exception:
-            if len(items) > 1:  # one bad item must not cost its batch
-                for item in items:
-                    self._add_parcels([item])
+            if len(ready) == 1:
+                self._drop(owners)
+                _guard.swallow(f"encoding {self.name}")
                 return
-            self._drop(items)
-            _guard.swallow(f"encoding {self.name}")
+            for item, owner in zip(ready, owners, strict=True):  # one bad item must not cost its batch
+                self._add_parcels([item], [owner])
             return
-        if len(body) > MAX_REQUEST and len(items) > 1:
-            half = len(items) // 2
-            self._add_parcels(items[:half])
-            self._add_parcels(items[half:])
+        if len(body) > MAX_REQUEST and len(ready) > 1:
+            half = len(ready) // 2
+            self._add_parcels(ready[:half], owners[:half])
+            self._add_parcels(ready[half:], owners[half:])
             return
-        self._parcels.append(_Parcel(body, items))
+        self._parcels.append(_Parcel(body, owners))
         self._parcel_bytes += len(body)
         while self._parcel_bytes > self._max_bytes and len(self._parcels) > 1:
-            self._drop(self._take_parcel().items)
+            self._drop(self._take_parcel().owners)
 
-    def _take_parcel(self) -> _Parcel[T]:
+    def _take_parcel(self) -> _Parcel:
         parcel = self._parcels.popleft()
         self._parcel_bytes -= len(parcel.body)
         return parcel
@@ -234,12 +250,12 @@ class Outbox(Generic[T]):
         self._backoff_s = FIRST_BACKOFF_S
         self._take_parcel()
         if answer.outcome == "accepted":
-            self.counts.sent += len(parcel.items) - answer.rejected_items
+            self.counts.sent += len(parcel.owners) - answer.rejected_items
             self.counts.dropped += answer.rejected_items
             if answer.rejected_items:
                 _guard.warn_once("partial", "spanruns: the endpoint refused some %s: %s", self.name, answer.reason)
             return
-        self._drop(parcel.items)
+        self._drop(parcel.owners)
         _guard.warn_once(f"rejected {self.name}", "spanruns: the endpoint refuses %s: %s", self.name, answer.reason)
 
     def _back_off(self, answer: Answer) -> None:

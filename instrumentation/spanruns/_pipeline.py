@@ -8,7 +8,8 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
@@ -17,7 +18,7 @@ from spanruns import _ambient, _foreign, _fork, _guard, _ticket, _trigger
 from spanruns._content import Cleaner
 from spanruns._events import Lifecycle
 from spanruns._live import Registry, RunState
-from spanruns._otlp import Finished, pack_logs, pack_spans
+from spanruns._otlp import Finished, clean_log, clean_span, pack_logs, pack_spans
 from spanruns._outbox import Outbox, Post
 from spanruns._resource import Instance, own_resource
 from spanruns._sender import Sender
@@ -55,17 +56,20 @@ class Pipeline:
         self.posts = posts or {}
         self.spans: Outbox[Finished] = Outbox(
             "spans",
-            pack_spans(self.cleaner, self.instance),
+            self._ready_span,
+            pack_spans,
             self.post("traces"),
             delay_s=settings.flush_s,
             max_items=settings.queue_items,
             max_bytes=settings.backlog_bytes,
+            owner=_run_of,
             dropped=_count_dropped,
             tick=self._push_theirs,
         )
         self.events: Outbox[ReadableLogRecord] = Outbox(
             "events",
-            pack_logs(Cleaner(settings), self.instance),
+            partial(clean_log, cleaner=Cleaner(settings), instance=self.instance),
+            pack_logs,
             self.post("logs"),
             delay_s=EVENT_DELAY_S,
             max_items=settings.queue_items,
@@ -74,16 +78,15 @@ class Pipeline:
         )
         self.logs: Outbox[ReadableLogRecord] = Outbox(
             "logs",
-            pack_logs(Cleaner(settings), self.instance),
+            partial(clean_log, cleaner=Cleaner(settings), instance=self.instance),
+            pack_logs,
             self.post("logs"),
             delay_s=settings.flush_s,
             max_items=settings.queue_items,
             max_bytes=settings.backlog_bytes,
         )
         self.lifecycle.write_to(self.events)
-        self.processor = RunProcessor(
-            self.registry, self.lifecycle, self.send, self._identity, self._count, flush=self.flush
-        )
+        self.processor = RunProcessor(self.registry, self.lifecycle, self.send, self._identity, self.flush)
         self.provider: trace.TracerProvider = trace.get_tracer_provider()
         self.their_processors: tuple[Any, ...] = ()
         self._seen: tuple[Any, ...] = ()
@@ -100,10 +103,12 @@ class Pipeline:
 
     def send(self, item: Finished) -> None:
         """Queue an ended span. The end of a root run goes at once: whoever waits for it waits for this."""
-        ended_root = item.extra is not None and item.span.parent is None
+        ended_root = item.is_run and item.span.parent is None
         if self.processor.sends:
             self.spans.put(item, urgent=ended_root)
-        elif ended_root:
+            return
+        self.count(item)
+        if ended_root:
             self._push = True
             self.spans.wake()
 
@@ -122,9 +127,15 @@ class Pipeline:
         """True if the sampler leaves out whatever is below a span that was left out."""
         return self._parent_decides
 
-    def _count(self, span: ReadableSpan, is_run: bool) -> None:
+    def _ready_span(self, item: Finished) -> ReadableSpan:
+        """In the sending thread: what can be done there the service does not wait for."""
+        self.count(item)
+        return clean_span(item, self.cleaner, self.instance)
+
+    def count(self, item: Finished) -> None:
+        """Measure an ended span."""
         if self.metrics is not None:
-            self.metrics.ended(span, is_run)
+            self.metrics.ended(item.span, item.is_run)
 
     def measure(self) -> None:
         """Start sending metrics."""
@@ -218,10 +229,14 @@ class Pipeline:
                 box.close(EXIT_PATIENT_S, max(give_up - time.monotonic(), 0.05))
 
 
-def _count_dropped(items: object) -> None:
-    for item in items:  # type: ignore[attr-defined]
-        if item.run is not None:
-            item.run.count(dropped=1)
+def _run_of(item: Finished) -> RunState | None:
+    return item.run
+
+
+def _count_dropped(owners: Sequence[object]) -> None:
+    for owner in owners:
+        if isinstance(owner, RunState):
+            owner.count(dropped=1)
 
 
 _lock = threading.RLock()

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from spanruns import _guard
 from spanruns._events import Lifecycle, identity_of
 from spanruns._foreign import Pending
-from spanruns._live import Registry, RunState, is_run_of
+from spanruns._live import Registry, RunState
 from spanruns._otlp import Finished
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ def is_run(attributes: Mapping[str, Any] | None) -> bool:
     """True if attributes known at the start say that this span is a run."""
     if not attributes:
         return False
-    if attributes.get("logfire.span_type") == "pending_span":
-        return False
+    own = attributes.get("spanruns.kind")
+    if own is not None:
+        return bool(own == "run")
     return (
-        attributes.get("spanruns.kind") == "run"
-        or attributes.get("gen_ai.operation.name") in _RUN_OPERATIONS
+        attributes.get("gen_ai.operation.name") in _RUN_OPERATIONS
         or attributes.get("openinference.span.kind") == "AGENT"
         or attributes.get("traceloop.span.kind") in _RUN_KINDS
-    )
+    ) and attributes.get("logfire.span_type") != "pending_span"
 
 
 class RunProcessor(SpanProcessor):
@@ -58,14 +58,12 @@ class RunProcessor(SpanProcessor):
         lifecycle: Lifecycle,
         finished: Callable[[Finished], None],
         ambient: Ambient | None = None,
-        ended: Callable[[ReadableSpan, bool], None] | None = None,
         flush: Callable[[float], bool] | None = None,
     ) -> None:
         self._registry = registry
         self._lifecycle = lifecycle
         self._finished = finished
         self._ambient = ambient
-        self._ended = ended
         self._flush = flush
         self.sends = True
         """False while an exporter of the service sends to our endpoint.
@@ -132,15 +130,13 @@ class RunProcessor(SpanProcessor):
         if context is None or not context.trace_flags.sampled:
             return
         state = self._registry.leave(context.span_id)
-        extra: Mapping[str, Any] | None = None
+        ended_run = False
         if state is not None:
             state.count(ended=1)
-            if is_run_of(state, span):
+            if state.span_id == context.span_id:
                 self._registry.remove(state)
-                extra = state.completeness()
-        if self._ended is not None:
-            self._ended(span, extra is not None)
-        item = Finished(span, state, extra)
+                ended_run = True
+        item = Finished(span, state, ended_run)
         if not self.sends and state is not None:
             self.pending.put(context.span_id, item)
         self._finished(item)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 MASK: Final = "[masked]"
@@ -43,6 +45,12 @@ _SHAPES: Final = (
     r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",  # JWT
 )
 _SHAPE: Final = re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_SHAPES) + ")")
+_SHAPE_BEGINNINGS: Final = (
+    *("sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xoxa-", "xoxb-", "xoxe-", "xoxo-"),
+    *("xoxp-", "xoxr-", "xoxs-", "xapp-", "AKIA", "ASIA", "ABIA", "ACCA", "AIza", "ya29.", "GOCSPX-", "whsec_"),
+    *("sk_live_", "sk_test_", "rk_live_", "rk_test_", "pk_live_", "pk_test_", "SG.", "hf_", "gsk_", "xai-"),
+    *("pplx-", "r8_", "npm_", "pypi-", "dop_v1_", "lin_api_", "lsv2_", "pylf_v", "glc_", "glsa_", "hvs.", "eyJ"),
+)
 _PRIVATE_KEY: Final = re.compile(
     r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----"
     r".*?(?:-----END (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|\Z)",
@@ -52,7 +60,8 @@ _AUTHORIZATION: Final = re.compile(
     r"(?i)\b(?:(bearer)((?:\s|%20)+)(?=\S*[0-9]|\S{20})[A-Za-z0-9._~+/-]{8,}=*"
     r"|(basic|token|apikey)((?:\s|%20)+)(?=[A-Za-z+/_-]*[0-9=])[A-Za-z0-9+/_-]{12,}=*)"
 )
-_URL_CREDENTIALS: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'\\]{0,256}):[^\s/@\"'\\]{1,512}@")
+_AUTHORIZATION_BEGINNINGS: Final = ("bearer", "basic", "token", "apikey")
+_URL_CREDENTIALS: Final = re.compile(r"(://[^\s/:@\"'\\]{0,256}):[^\s/@\"'\\]{1,512}@")
 
 _KEY_WORDS: Final = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|api[_-]?key|apikey|access[_-]?key(?:[_-]?id)?|secret[_-]?key|"
@@ -61,28 +70,34 @@ _KEY_WORDS: Final = (
     r"(?:access|auth|api|refresh|bearer|id|bot|user|service)?[_-]?token|connection[_-]?string|otp|totp"
 )
 _SECRET_KEY: Final = re.compile(rf"(?i)(?:^|[._\-\s])(?:{_KEY_WORDS})$")
+_KEY_HINTS: Final = ("pass", "pwd", "secret", "key", "token", "auth", "cookie", "credential", "connection", "otp")
+"""One of these is in every key word."""
 _PAIR: Final = re.compile(
     rf"""(?ix)
-    (?<![A-Za-z])                                  # a whole word, or the end of a snake_case one
-    ((?:[A-Za-z0-9]+[_-])*(?:{_KEY_WORDS}))      # 1: the key
-    ((?:\\*["'])?\s*[:=]\s*)                       # 2: its quote, and the separator
+    ((?:[A-Za-z0-9]{{1,64}}[_-]){{0,8}}(?:{_KEY_WORDS}))  # 1: the key, a snake_case one too
+    ((?:\\*["'])?\s*[:=]\s*)                           # 2: its quote, and the separator
     (?:
-        (\\*["'])                                  # 3: a quoted value ends at the same quote ...
-        ((?:(?!\3)(?:\\.|[^\\])){{1,65536}}?)      # 4
+        (\\*["'])                                      # 3: a quoted value ends at the same quote ...
+        ((?:(?!\3)(?:\\.|[^\\])){{1,65536}}?)           # 4
         (?:\3|\Z)
       |
+        ([\[{{])                                       # 5: a list or an object
+      |
         (?!null\b|true\b|false\b|none\b|\[masked\])
-        ([^\s"'\\,;&}}\])<>]{{3,4096}})            # 5: a bare one at the first separator
+        [^\s"'\\,;&}}\])<>]{{3,4096}}                   # a bare one ends at the first separator
     )
     """
 )
-_CONTAINER: Final = re.compile(rf"""(?i)(?<![A-Za-z])(?:{_KEY_WORDS})\\*["']\s*:\s*[\[{{]""")
-_HINTS: Final = re.compile(r"(?i)pass|pwd|secret|key|token|auth|cookie|credential|connection|otp|bearer|basic|://")
+_WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+MAX_KEY: Final = 128
+SHORT: Final = 64
+"""Characters up to which a text is remembered: names and other words come again and again."""
 _EMAIL: Final = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
 )
 
 
+@lru_cache(4096)
 def is_secret_key(key: str) -> bool:
     """True if a value under this key is a secret whatever it looks like."""
     return _SECRET_KEY.search(key) is not None
@@ -90,23 +105,74 @@ def is_secret_key(key: str) -> bool:
 
 def mask_secrets(text: str) -> str:
     """The text with everything that looks like a secret replaced."""
-    if len(text) < 6:
-        return text
-    text = _SHAPE.sub(MASK, text)
+    return _mask_short(text) if len(text) <= SHORT else _mask(text)
+
+
+def mask_emails(text: str) -> str:
+    """The text with e-mail addresses replaced."""
+    return _EMAIL.sub(MASK, text) if "@" in text else text
+
+
+def _mask(text: str) -> str:
+    """Every rule; each looks for plain words first and tries its pattern only where one of them stands."""
+    text = _replace(text, _hits(text, _SHAPE_BEGINNINGS), _SHAPE, lambda match: MASK)
     if "PRIVATE KEY" in text:
         text = _PRIVATE_KEY.sub(MASK, text)
-    if _HINTS.search(text) is None:
-        return text
-    if _CONTAINER.search(text) is not None:
+    text = _replace(text, _hits(text, ("://",)), _URL_CREDENTIALS, lambda match: f"{match[1]}:{MASK}@")
+    text = _replace(text, _hits(_lower(text), _AUTHORIZATION_BEGINNINGS), _AUTHORIZATION, _mask_authorization)
+    starts = [_word_start(text, at) for at in _hits(_lower(text), _KEY_HINTS)]
+    if any((match := _PAIR.match(text, start)) is not None and match[5] for start in starts):
         text = _mask_json(text)
-    text = _AUTHORIZATION.sub(_mask_authorization, text)
-    if "@" in text:
-        text = _URL_CREDENTIALS.sub(rf"\1:{MASK}@", text)
-    return _PAIR.sub(_mask_pair, text)
+        starts = [_word_start(text, at) for at in _hits(_lower(text), _KEY_HINTS)]
+    return _replace(text, starts, _PAIR, _mask_pair)
+
+
+_mask_short = lru_cache(4096)(_mask)
+
+
+def _hits(text: str, words: Iterable[str]) -> list[int]:
+    """Where one of the words stands, in order."""
+    found = []
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            found.append(at)
+            at = text.find(word, at + len(word))
+    return sorted(found)
+
+
+def _lower(text: str) -> str:
+    """Lower case, with every character where it was."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def _word_start(text: str, at: int) -> int:
+    """Where the word around a position begins."""
+    least = max(at - MAX_KEY, 0)
+    while at > least and text[at - 1] in _WORD:
+        at -= 1
+    return at
+
+
+def _replace(text: str, starts: Sequence[int], pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> str:
+    """Replace the matches of a pattern that begin at one of the positions."""
+    if not starts:
+        return text
+    pieces: list[str] = []
+    end = 0
+    for start in starts:
+        if start < end:
+            continue
+        match = pattern.match(text, start)
+        if match is not None:
+            pieces += (text[end:start], by(match))
+            end = match.end()
+    return "".join((*pieces, text[end:])) if pieces else text
 
 
 def _mask_authorization(match: re.Match[str]) -> str:
-    return f"{match.group(1) or match.group(3)}{match.group(2) or match.group(4)}{MASK}"
+    return f"{match[1] or match[3]}{match[2] or match[4]}{MASK}"
 
 
 def _mask_json(text: str) -> str:
@@ -125,20 +191,13 @@ def _mask_tree(value: Any) -> Any:
         return {key: MASK if is_secret_key(key) and item else _mask_tree(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_mask_tree(item) for item in value]
-    if isinstance(value, str) and _CONTAINER.search(value) is not None:
-        return _mask_json(value)
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return mask_secrets(value)
     return value
 
 
 def _mask_pair(match: re.Match[str]) -> str:
-    key, separator, quote, quoted = match.group(1, 2, 3, 4)
-    if quote is None:
-        return f"{key}{separator}{MASK}"
-    if quoted in ("", MASK):
-        return match.group(0)
-    return f"{key}{separator}{quote}{MASK}{quote}"
-
-
-def mask_emails(text: str) -> str:
-    """The text with e-mail addresses replaced."""
-    return _EMAIL.sub(MASK, text) if "@" in text else text
+    key, separator, quote, quoted, container = match.groups()
+    if container or quoted in ("", MASK):
+        return match[0]
+    return f"{key}{separator}{quote or ''}{MASK}{quote or ''}"

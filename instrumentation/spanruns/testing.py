@@ -152,6 +152,7 @@ class _MemoryPipeline(_pipeline.Pipeline):
         self.logs = _Memory(self._keep_log)  # type: ignore[assignment] # the same
 
     def send(self, item: Finished) -> None:
+        self.count(item)
         self._captured.spans.append(_span_record(clean_span(item, self.cleaner)))
 
     def _keep_event(self, record: ReadableLogRecord) -> None:

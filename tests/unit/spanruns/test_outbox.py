@@ -71,7 +71,7 @@ def make(way: Way) -> Iterator[Make]:
             return ",".join(items).encode()
 
         known = {"delay_s": 0.01, "max_items": 100, "max_bytes": 10_000, **settings}
-        made.append(Outbox("things", pack, way, **known))
+        made.append(Outbox("things", str.strip, pack, way, owner=str, **known))
         return made[-1]
 
     yield make
