@@ -1,5 +1,8 @@
 from collections.abc import Mapping, Sequence
 
+OPTIMISED: bool
+"""Whether this is a release build; a debug build is several times slower."""
+
 class Decoder:
     """OTLP payloads to ClickHouse blocks; made with each table's column headers as they stand in a block."""
 

@@ -243,5 +243,6 @@ fn block(
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("OPTIMISED", !cfg!(debug_assertions))?;
     module.add_class::<Decoder>()
 }

@@ -23,7 +23,7 @@ from spanruns_schema.errors import BadInput, TooLarge
 pytestmark = pytest.mark.skipif(not compiled.AVAILABLE, reason="the compiled decoder is not installed")
 
 if compiled.AVAILABLE:
-    from spanruns_receiver._native import Decoder
+    from spanruns_receiver._native import OPTIMISED, Decoder
 
 FIXTURES = sorted((Path(__file__).parents[3] / "fixtures" / "otlp").glob("*.pb"))
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
@@ -329,3 +329,8 @@ def test_a_panic_is_logged_and_python_decodes_instead(
     assert [record.message for record in caplog.records] == [
         "the compiled decoder failed; decoding these payloads in Python"
     ]
+
+
+def test_the_installed_decoder_is_optimised() -> None:
+    """An editable install builds for debugging unless it is told not to, and that is several times slower."""
+    assert OPTIMISED
