@@ -665,11 +665,15 @@ def test_bytes_that_are_not_protobuf_are_refused_by_name(decoder: Decoder) -> No
 def test_more_items_than_the_limit_are_refused(decoder: Decoder) -> None:
     """Two bytes make a row: a small request must not make a huge one."""
     limits = Limits(items=10)
-    enough = logs(*(LogRecord() for _ in range(9)))  # and the scope
+    enough = logs(*(LogRecord() for _ in range(8)))  # and the resource and the scope
 
-    assert decoder.decode("logs", enough, limits=limits).blocks["otel_logs"].rows == 9
-    for payload in (logs(*(LogRecord() for _ in range(10))), spans(Span(events=[Span.Event()] * 9))):
-        signal: Signal = "traces" if payload == spans(Span(events=[Span.Event()] * 9)) else "logs"
+    assert decoder.decode("logs", enough, limits=limits).blocks["otel_logs"].rows == 8
+    too_many: list[tuple[Signal, bytes]] = [
+        ("logs", logs(*(LogRecord() for _ in range(9)))),
+        ("traces", spans(Span(events=[Span.Event()] * 8))),
+        ("metrics", points(*(metrics.Metric(name="m") for _ in range(9)))),
+    ]
+    for signal, payload in too_many:
         with pytest.raises(TooLarge, match="too many items"):
             decoder.decode(signal, payload, limits=limits)
         with pytest.raises(TooLarge, match="too many items"):
