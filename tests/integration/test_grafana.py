@@ -133,7 +133,7 @@ def receive(bench: Bench) -> None:
         ),
         span(2, "search", tool("search"), parent=1, trace=2, start_ms=700_100, end_ms=701_400, status="error"),
     ]  # fmt: skip
-    jobs = [span(1, "b\\s", run("b\\s", **api), trace=3, start_ms=720_000, end_ms=721_000, status="ok")]
+    jobs = [span(1, "b\\n", run("b\\n", **api), trace=3, start_ms=720_000, end_ms=721_000, status="ok")]
     now_ms = round((NOW - START).total_seconds() * 1000)
     beating = {"spanruns.run.heartbeat_interval_ms": 10_000}
     events = [
@@ -264,7 +264,7 @@ def test_the_list(store: Store) -> None:
     assert [(row["agent_name"], row["status"]) for row in found[5:]] == [
         ("approval", "waiting"),
         ("stray", "lost"),
-        ("b\\s", "success"),
+        ("b\\n", "success"),
         ("planner", "failed"),
         ("writer", "success"),
         ("it's", "success"),
@@ -300,7 +300,7 @@ def test_agents_and_failures(store: Store) -> None:
     assert [row["value"] for row in found] == sorted(row["value"] for row in found)
     assert {row["value"]: (row["total"], row["failed"], row["lost"], row["avg_duration_ms"]) for row in found[:4]} == {
         "approval": (1, 0, 0, None),
-        "b\\s": (1, 0, 0, 1000),
+        "b\\n": (1, 0, 0, 1000),
         "failing_agent": (1, 1, 0, found[2]["avg_duration_ms"]),
         "it's": (1, 0, 0, 4000),
     }
@@ -343,7 +343,7 @@ CHOICES = [
     ("agent", ["planner"]),
     ("agent", ["planner", "writer"]),
     ("agent", ["it's"]),
-    ("agent", ["b\\s", "it's"]),
+    ("agent", ["b\\n", "it's"]),
     ("agent", ["'); SELECT 1 --", "\\", "planner"]),
     ("status", ["failed"]),
     ("status", ["failed", "lost"]),

@@ -108,11 +108,9 @@ def interpolate(sql: str, dashboard: Mapping[str, Any], choices: Choices) -> str
         chosen = choices.get(name, [ALL])
         if list(chosen) != [ALL]:
             return singlequote(chosen)
-        if not variable["includeAll"]:
-            raise AssertionError(f"{name} has no All")
-        if variable["allValue"]:
-            return str(variable["allValue"])  # as it is, whatever the format
-        return singlequote([option["value"] for option in variable["options"] if option["value"] != ALL])
+        if not variable["includeAll"] or not variable["allValue"]:
+            raise AssertionError(f"{name} at All would list what it offers, or nothing")
+        return str(variable["allValue"])  # as it is, whatever the format
 
     return _VARIABLE.sub(value, sql)
 
