@@ -211,22 +211,26 @@ class Pipeline:
     def close(self) -> None:
         """Send what is left, within the exit deadlines, and stop."""
         self.closing = True
-        patience_s = self.settings.exit_s
         threads = [
-            threading.Thread(target=box.close, args=(EXIT_PATIENT_S, patience_s), daemon=True) for box in self.outboxes
+            threading.Thread(target=self._close_spans, daemon=True),
+            threading.Thread(target=self.events.close, args=(EXIT_PATIENT_S, self.settings.exit_s), daemon=True),
+            threading.Thread(target=self.logs.close, args=(EXIT_PATIENT_S, self.settings.exit_s), daemon=True),
         ]
-        if self.meter_provider is not None:
-            end = {"timeout_millis": patience_s * 1000}
-            threads.append(threading.Thread(target=self.meter_provider.shutdown, kwargs=end, daemon=True))
         try:
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join(EXIT_PATIENT_S)
         except RuntimeError:  # no new threads while the interpreter goes down
-            give_up = time.monotonic() + patience_s
+            give_up = time.monotonic() + self.settings.exit_s
             for box in self.outboxes:
                 box.close(EXIT_PATIENT_S, max(give_up - time.monotonic(), 0.05))
+
+    def _close_spans(self) -> None:
+        """Spans first: the last of them count in the last metrics."""
+        sent = self.spans.close(EXIT_PATIENT_S, self.settings.exit_s)
+        if sent and self.meter_provider is not None:
+            self.meter_provider.shutdown(timeout_millis=self.settings.exit_s * 1000)
 
 
 def _run_of(item: Finished) -> RunState | None:
