@@ -56,6 +56,9 @@ class Metrics:
         self.splits = self._counter("batch_splits", "Batches cut to find what the store refuses")
         self.lag_seconds = self._histogram("lag_seconds", "Arrival to rows stored", _SECONDS)
         self.stored_rows = self._counter("stored_rows", "Rows inserted", "table")
+        self.resolver_passes = self._gauge("resolver_passes", "Passes of the resolver since the start")
+        self.resolver_facts = self._gauge("resolver_facts", "Facts resolved since the start")
+        self.resolver_failures = self._gauge("resolver_failures", "Passes that the store did not let through")
         self.decoder = Info(_PREFIX + "decoder", "Which decoder is in use", registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -63,6 +63,10 @@ class Ports:
 
 
 class _Resolver(Protocol):
+    passes: int
+    resolved_facts: int
+    failures: int
+
     def run_forever(self, stop: threading.Event) -> None: ...
 
     def poke(self) -> None: ...
@@ -116,9 +120,12 @@ class Process:
         )
         writer.start()
         stack.callback(self._drain, writer)
-        web = self._web_apps(store)
+        admission = self._admission(spool)
+        http_door = HttpDoor(admission, self.health, settings)
+        stack.callback(http_door.close)
+        web = self._web_apps(store, http_door)
         opened = {field: self._serve(stack, app, sockets[field], field) for field, app in web.items()}
-        grpc_port, http_port = self._open_doors(stack, spool, sockets["http_port"])
+        grpc_port, http_port = self._open_doors(stack, admission, http_door, sockets["http_port"])
         ports = Ports(grpc_port, http_port, opened.get("api_port"), opened.get("clickhouse_port"))
         self._tell(stack, ports)
         return ports
@@ -155,6 +162,10 @@ class Process:
         from spanruns_receiver.resolver import Resolver
 
         resolver: _Resolver = Resolver(store)
+        metrics = self.health.metrics
+        metrics.resolver_passes.set_function(lambda: resolver.passes)
+        metrics.resolver_facts.set_function(lambda: resolver.resolved_facts)
+        metrics.resolver_failures.set_function(lambda: resolver.failures)
         stop = threading.Event()
         thread = threading.Thread(target=resolver.run_forever, args=(stop,), name="resolver", daemon=True)
 
@@ -167,11 +178,11 @@ class Process:
         stack.callback(end)
         return resolver
 
-    def _web_apps(self, store: Store) -> dict[str, Any]:
+    def _web_apps(self, store: Store, told: HttpDoor) -> dict[str, Any]:
         apps: dict[str, Any] = {}
         ports = self._web_ports()
         if "api_port" in ports:
-            apps["api_port"] = _app("spanruns_receiver.api", store, self._settings)
+            apps["api_port"] = _with_health(_app("spanruns_receiver.api", store, self._settings), told)
         if "clickhouse_port" in ports:
             apps["clickhouse_port"] = _app("spanruns_receiver.clickhouse_http", store, self._settings)
         return apps
@@ -182,7 +193,7 @@ class Process:
         stack.callback(server.stop, _DOOR_GRACE_S)
         return server.port
 
-    def _open_doors(self, stack: ExitStack, spool: Spool, http_socket: Any) -> tuple[int, int]:
+    def _admission(self, spool: Spool) -> Admission:
         settings, metrics = self._settings, self.health.metrics
         recent = RecentRequests(settings.recent_requests, spool.digests()) if settings.recent_requests else None
         admission = Admission(
@@ -193,13 +204,17 @@ class Process:
             recent=recent,
         )
         self.health.checks.append(admission.refusal)
+        return admission
+
+    def _open_doors(
+        self, stack: ExitStack, admission: Admission, http_door: HttpDoor, http_socket: Any
+    ) -> tuple[int, int]:
+        settings = self._settings
         tls = None
         if settings.tls_certificate and settings.tls_key:
             tls = Tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
         grpc_door = GrpcDoor(admission, settings)
         stack.callback(grpc_door.stop, _DOOR_GRACE_S)
-        http_door = HttpDoor(admission, self.health, settings)
-        stack.callback(http_door.close)
         web = WebServer(http_door, http_socket, "otlp-http", tls)
         web.start()
         stack.callback(web.stop, _DOOR_GRACE_S)
@@ -232,6 +247,18 @@ def read_running(data: Path) -> dict[str, Any] | None:
 
 def _app(module: str, store: Store, settings: Settings) -> Any:
     return importlib.import_module(module).create_app(store, settings)
+
+
+def _with_health(app: Any, told: HttpDoor) -> Any:
+    """`app`, with what the OTLP port tells of this process on its port too."""
+
+    async def both(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] in ("/metrics", "/readyz"):
+            await told(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return both
 
 
 def _is_there(module: str) -> bool:

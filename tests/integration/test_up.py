@@ -50,6 +50,10 @@ def test_a_life(tmp_path: Path) -> None:
     with running_up(data) as up:
         assert up.ports["pid"] == up.process.pid
         assert httpx.get(f"{up.url}/readyz").status_code == 200
+        api = f"http://127.0.0.1:{up.ports['api']}"
+        assert httpx.get(f"{api}/healthz").status_code == 200
+        assert httpx.get(f"{api}/readyz").json()["status"] == "ready"
+        assert "spanruns_receiver_decoder_info" in httpx.get(f"{api}/metrics").text
         assert json.loads((data / "running.json").read_bytes()) == up.ports
         with socket.create_connection(("127.0.0.1", up.ports["grpc"]), timeout=10):
             pass
