@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from spanruns._logs import Taker
     from spanruns._metrics import RunMetrics
 
+_TRIGGER: Final = ("spanruns.run.trigger", "spanruns.run.trigger_detail")
 EVENT_DELAY_S: Final = 0.05
 PUSH_DELAY_S: Final = 0.25
 EXIT_PATIENT_S: Final = 10.0
@@ -157,7 +158,10 @@ class Pipeline:
         if around is None and parent_id:
             found["spanruns.run.parent_id"] = parent_id
         found.update(_ticket.take(ctx))
-        if around is not None or (parent_id and "spanruns.run.queued_at" not in found):
+        if around is not None and not around.identity.get("gen_ai.agent.name"):
+            # a framework's wrapper is no agent: what started it has started this run
+            found.update({key: around.identity[key] for key in _TRIGGER if key in around.identity})
+        elif around is not None or (parent_id and "spanruns.run.queued_at" not in found):
             found["spanruns.run.trigger"] = "agent"
             found.pop("spanruns.run.trigger_detail", None)
             if around is not None and (name := around.identity.get("gen_ai.agent.name")):

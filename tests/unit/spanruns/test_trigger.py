@@ -108,3 +108,24 @@ def test_order_of_who_tells() -> None:
         pass
     found = [span.attributes["spanruns.run.trigger"] for span in (*captured.runs, *configured.runs)]
     assert found == ["own", "around", "http", "setting"]
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "trigger", "detail"),
+    [({}, "http", "GET /orders"), ({"gen_ai.agent.name": "outer"}, "agent", "outer")],
+    ids=["a wrapper without a name", "an agent"],
+)
+def test_a_wrapper_triggers_nothing(captured: Captured, wrapper: dict[str, str], trigger: str, detail: str) -> None:
+    """A run inside a framework's nameless workflow was started by what started that; inside an agent, by the agent."""
+    tracer = trace.get_tracer("framework")
+    outer = {"gen_ai.operation.name": "invoke_workflow", **wrapper}
+    inner = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "inner"}
+    request = {"http.request.method": "GET", "http.route": "/orders"}
+    with (
+        tracer.start_as_current_span("s", kind=SpanKind.SERVER, attributes=request),
+        tracer.start_as_current_span("w", attributes=outer),
+        tracer.start_as_current_span("a", attributes=inner),
+    ):
+        pass
+    found = captured.spans[0].attributes
+    assert (found["spanruns.run.trigger"], found["spanruns.run.trigger_detail"]) == (trigger, detail)
