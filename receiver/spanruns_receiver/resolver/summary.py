@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Event, Role, Status, Use
-from spanruns_receiver.resolver.tree import Bools, Ints, Nodes, Tree, grow, nearest, nodes, roots, without_cycles
+from spanruns_receiver.resolver.tree import Bools, Ints, Nodes, Tree, depths, grow, nearest, nodes, roots, without_cycles
 
 Table = NDArray[np.void]
 
@@ -289,11 +289,11 @@ def _members(groups: _Groups, calls: _Calls, runs: Table) -> Table:
     rows["span_key"] = own["span_key"][node]
     rows["run_key"] = groups.keys[groups.of_node[node]]
     head = tree.run[node]
-    late = np.lexsort((own["span_key"][groups.heads], -own["started_us"][groups.heads]))
-    place = np.zeros(len(own), np.int64)
-    place[groups.heads[late]] = np.arange(len(late))
-    folded = node != head
-    rows["rank"] = place[head] * 4 + 1 + folded + (folded & (own["started_us"][node] > own["started_us"][head]))
+    depth = depths(groups.spans.parent)
+    away = depth[node] - depth[head]
+    # The latest segment first; of a segment its own span, then those around it, the nearest first, then those inside it.
+    order = np.lexsort((own["span_key"][node], np.abs(away), away > 0, own["span_key"][head], -own["started_us"][head]))
+    rows["rank"][order] = np.arange(1, len(node) + 1)
     content = [rows]
     for use, has, newest in ((Use.INPUT, "has_input", False), (Use.OUTPUT, "has_output", True)):
         content.append(_content_of_models(groups, calls, node, use, has, newest))
@@ -320,10 +320,7 @@ def _content_of_models(groups: _Groups, calls: _Calls, node: Ints, use: Use, has
 
 def _deepest_first(parent: Ints) -> list[Ints]:
     """Indexes that have a parent, level by level from the deepest."""
-    depth, at = (parent >= 0).astype(np.int64), parent.copy()
-    while (inside := at >= 0).any():
-        depth[inside] += depth[at[inside]]
-        at[inside] = at[at[inside]]
+    depth = depths(parent)
     order = np.argsort(-depth, kind="stable")
     order = order[: np.count_nonzero(depth)]
     return np.split(order, np.flatnonzero(np.diff(depth[order])) + 1) if len(order) else []

@@ -104,6 +104,15 @@ def roots(parent: Ints) -> Ints:
     return np.where(top < 0, np.arange(len(parent)), top)
 
 
+def depths(parent: Ints) -> Ints:
+    """For every node how many ancestors it has."""
+    depth, at = (parent >= 0).astype(np.int64), parent.copy()
+    while (inside := at >= 0).any():
+        depth[inside] += depth[at[inside]]
+        at[inside] = at[at[inside]]
+    return depth
+
+
 def grow(nodes: Nodes) -> Tree:
     """Decide what every node is."""
     parent, facts = nodes.parent, nodes.facts

@@ -302,7 +302,7 @@ class RowMapping:
             for said in all_
         ]
         said, names = (", ".join(quote(word[n]) for word in words) for n in (0, 1))
-        return f"transform({self.field('operation')}, [{said}], [{names}])"
+        return f"if({self.field('operation')} = '', 'chat', transform({self.field('operation')}, [{said}], [{names}]))"
 
     def excludes_cache(self) -> str:
         """Whether `input_tokens` leaves out what came from the cache (the convention counts it in)."""
