@@ -6,12 +6,15 @@ They go on doing so, with what they send cleaned.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 LOCAL: Final = ("127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared with, never bound to
 MAX_PENDING: Final = 10_000
+MAX_DEPTH: Final = 8
+_PARTS: Final = ("on_end", "on_emit", "export", "_exporter")
+"""Methods and attributes of processors, exporters and the SDK's batches."""
 
 
 class Pending:
@@ -49,31 +52,48 @@ def take_over(processors: Iterable[Any], url: str, clean: Callable[[Any], Any]) 
     """Clean what these processors' exporters send to the receiver at `url`; gives the processors that do."""
     found = []
     for processor in processors:
-        holder, name = _exporter_place(processor)
-        exporter = getattr(holder, name, None)
-        if isinstance(exporter, CleaningExporter):
-            found.append(processor)
-        elif exporter is not None and _sends_to(exporter, url):
-            setattr(holder, name, CleaningExporter(exporter, clean))
-            found.append(processor)
+        for holder, name, exporter in _exporters(processor):
+            if isinstance(exporter, CleaningExporter):
+                found.append(processor)
+            elif _sends_to(exporter, url):
+                setattr(holder, name, CleaningExporter(exporter, clean))
+                found.append(processor)
     return found
 
 
-def _exporter_place(processor: Any) -> tuple[Any, str]:
-    """Where the SDK's processors keep their exporter: (object, attribute)."""
-    batch = getattr(processor, "_batch_processor", None)
-    if batch is not None:
-        return batch, "_exporter"
-    return processor, "span_exporter" if hasattr(processor, "span_exporter") else "_exporter"
+def _exporters(processor: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Exporters inside a processor, with the object and attribute that hold them.
+
+    Distributions put processors into processors and exporters into exporters, so whatever is one of these is looked
+    into, to a depth that no honest set-up has.
+    """
+    seen: set[int] = set()
+    waiting = [(processor, 0)]
+    while waiting:
+        holder, depth = waiting.pop()
+        if id(holder) in seen or depth > MAX_DEPTH:
+            continue
+        seen.add(id(holder))
+        for name, value in list(getattr(holder, "__dict__", {}).items()):
+            if isinstance(value, CleaningExporter) or _is_otlp(value):
+                yield holder, name, value
+                continue
+            for part in value if isinstance(value, (list, tuple)) else (value,):
+                if any(hasattr(part, method) for method in _PARTS):
+                    waiting.append((part, depth + 1))
+
+
+def _is_otlp(value: object) -> bool:
+    """True for the SDK's OTLP exporters, also when a distribution has its own subclass."""
+    return any(
+        kind.__module__.startswith("opentelemetry.exporter.otlp.") and kind.__name__.endswith("Exporter")
+        for kind in type(value).__mro__
+    )
 
 
 def _sends_to(exporter: Any, url: str) -> bool:
     endpoint = getattr(exporter, "_endpoint", None)
-    return (
-        isinstance(endpoint, str)
-        and type(exporter).__module__.startswith("opentelemetry.exporter.otlp.")
-        and same_endpoint(endpoint, url)
-    )
+    return isinstance(endpoint, str) and same_endpoint(endpoint, url)
 
 
 def same_endpoint(one: str, other: str) -> bool:

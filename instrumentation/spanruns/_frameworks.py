@@ -185,6 +185,8 @@ They speak OpenTelemetry.
 _ours: dict[str, Any] = {}
 """Instrumentors that we have switched on, by framework."""
 _watched: set[str] = set()
+_given_up: set[str] = set()
+"""Frameworks that somebody else instruments in a way of their own."""
 
 
 def watch(settings: Settings) -> None:
@@ -213,7 +215,7 @@ def _on_import(module: str, name: str, activate: Callable[[], None], *more: str)
 
 
 def _activate(framework: Framework) -> None:
-    if framework.name in _ours:
+    if framework.name in _ours or framework.name in _given_up:
         return
     active = [found.package for found in framework.instrumentors if found.is_active]
     if active or framework.taken():
@@ -246,13 +248,12 @@ def _watch_instrumentors() -> None:
     kind = sys.modules["opentelemetry.instrumentation.instrumentor"].BaseInstrumentor
 
     def instrument(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = wrapped(*args, **kwargs)
         with _guard.guarded("giving way to another instrumentor"):
             for framework in FRAMEWORKS:
                 modules = [candidate.module for candidate in framework.instrumentors]
-                if type(instance).__module__ in modules and instance.is_instrumented_by_opentelemetry:
-                    give_way(framework.name, to=instance)
-        return result
+                if type(instance).__module__ in modules:
+                    give_way(framework.name, to=instance)  # before: taking off what is beneath would take off both
+        return wrapped(*args, **kwargs)
 
     wrapt.wrap_function_wrapper(kind, "instrument", instrument)
 
@@ -282,6 +283,7 @@ def _watch_logfire() -> None:
 def _giving_way(name: str) -> Any:
     def call(wrapped: Any, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with _guard.guarded("giving way to Logfire"):
+            _given_up.add(name)
             give_way(name, to=call)
         return wrapped(*args, **kwargs)
 

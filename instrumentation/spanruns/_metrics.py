@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from spanruns import _foreign, _fork, _guard
+from spanruns import _fork, _guard
 from spanruns._setters import GlobalProvider
 from spanruns._version import version
 
@@ -170,29 +170,18 @@ def _resident_bytes() -> int:
 
 
 def install(pipeline: Pipeline, post: Post) -> RunMetrics:
-    """Start sending metrics; the provider is ours, and also the global one if the service has none."""
+    """Start sending metrics; the provider is ours, and also the global one while the service has none.
+
+    A service that has one keeps its metrics to itself: a reader cannot be added to every SDK's provider.
+    """
     from opentelemetry.metrics import _internal, get_meter_provider
     from opentelemetry.sdk.metrics import MeterProvider
 
     own = MeterProvider([_reader(pipeline, post)], resource=pipeline.resource, shutdown_on_exit=False)
-    theirs: Any = get_meter_provider()
-    if type(theirs).__name__ == "_ProxyMeterProvider":
-        GlobalProvider(_internal, "meter", lambda later: _share(pipeline, later, post)).set(own)
-    else:
-        _share(pipeline, theirs, post)
+    if type(get_meter_provider()).__name__ == "_ProxyMeterProvider":
+        GlobalProvider(_internal, "meter", lambda later: None).set(own)  # one that comes later simply takes over
     pipeline.meter_provider = own
     return RunMetrics(own, lambda: len(pipeline.registry.live()))
-
-
-def _share(pipeline: Pipeline, provider: Any, post: Post) -> None:
-    """Read the service's own metrics too, where its SDK allows that and it does not send them to us itself."""
-    add = getattr(provider, "add_metric_reader", None)
-    readers = getattr(provider, "_all_metric_readers", ())
-    exporters = [getattr(reader, "_exporter", None) for reader in readers]
-    url = pipeline.settings.urls["metrics"]
-    to_us = any(_foreign.same_endpoint(str(getattr(e, "_endpoint", "")), url) for e in exporters if e is not None)
-    if callable(add) and not to_us:
-        add(_reader(pipeline, post))
 
 
 def _reader(pipeline: Pipeline, post: Post) -> Any:

@@ -187,7 +187,7 @@ def test_broken_environment_is_no_problem(service: MakeService) -> None:
             "OTEL_METRIC_EXPORT_INTERVAL",
             "SPANRUNS_HEARTBEAT_SECONDS",
             "SPANRUNS_CONTENT",
-            "SPANRUNS_LOG_LEVEL",
+            "SPANRUNS_LOGS_LEVEL",
             "SPANRUNS_MAX_VALUE_BYTES",
             "OTEL_RESOURCE_ATTRIBUTES",
         ),
