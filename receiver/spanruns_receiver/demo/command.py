@@ -22,7 +22,7 @@ from spanruns_receiver.demo.client import Api, Unanswered
 from spanruns_receiver.demo.fake_openai import running_fake_openai
 from spanruns_receiver.demo.place import NotStarted, Place
 from spanruns_receiver.demo.scenarios import SCENARIOS, Expected, Scenario
-from spanruns_receiver.demo.screen import Guide, Screen
+from spanruns_receiver.demo.screen import ROWS, Guide, Screen
 from spanruns_receiver.demo.services import Services
 from spanruns_receiver.demo.watch import Watch
 from spanruns_receiver.settings import load_settings
@@ -149,7 +149,7 @@ class Rounds:
             if not has_guide and not self.waiting and not self.watch.missing(self.expected):
                 self.screen.show_guide()
                 has_guide = True
-            time.sleep(POLL_S)
+            time.sleep(POLL_S if self.waiting else 2 * POLL_S)
         self.screen.say("spanruns up has ended; its log is in the data directory (up.log)")
         return 1
 
@@ -163,8 +163,9 @@ class Rounds:
         except Unanswered as error:
             self._say(str(error))
             return
-        changed = self.watch.update(rows, datetime.now(UTC))
-        self.screen.show(changed, self.watch.newest(16))
+        now = datetime.now(UTC)
+        changed = self.watch.update(rows, now)
+        self.screen.show(changed, self.watch.newest(ROWS), now)
 
     def _start_next(self) -> None:
         """The next one starts when all before it have shown a run, or after a while."""

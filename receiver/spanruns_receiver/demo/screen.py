@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -51,23 +51,31 @@ class Guide:
         ]
 
 
-def cells(seen: Seen) -> list[str]:
+def cells(seen: Seen, now: datetime) -> list[str]:
     """One run, a text per column."""
     row = seen.row
     started = datetime.fromisoformat(row["started_at"]).astimezone()
     tools, errors = row["tool_call_count"], row["tool_error_count"]
-    duration_ms = row["duration_ms"]
     return [
         f"{started:%H:%M:%S}",
         ("↳ " if row["parent_run_id"] else "") + row["agent_name"],
         row["service_name"],
         row["status"],
-        "" if duration_ms is None else f"{duration_ms / 1000:.1f} s",
+        _duration(seen, (now - started).total_seconds()),
         f"{tools} ({errors} failed)" if errors else f"{tools or ''}",
         f"{row['model_call_count'] or ''}",
         f"{(row['input_tokens'] or 0) + (row['output_tokens'] or 0) or ''}",
         answered(seen),
     ]
+
+
+def _duration(seen: Seen, so_far_s: float) -> str:
+    """How long it took; of one that goes on how long so far, and how much of it is done if it says so."""
+    row = seen.row
+    if row["duration_ms"] is not None:
+        return f"{row['duration_ms'] / 1000:.1f} s"
+    done, total = row["progress_done"], row["progress_total"]
+    return f"{so_far_s:.0f} s" + (f" ({done}/{total})" if done is not None and total else "")
 
 
 def answered(seen: Seen) -> str:
@@ -77,11 +85,11 @@ def answered(seen: Seen) -> str:
     return "" if seen.after_start_s is None else f"{seen.after_start_s:.1f} s after its start"
 
 
-def table(seen: Iterable[Seen]) -> Table:
+def table(seen: Iterable[Seen], now: datetime) -> Table:
     """The newest runs."""
     found = Table(*COLUMNS, title="Runs, as the API answers them", title_justify="left", expand=False)
     for one in seen:
-        texts = [Text(cell) for cell in cells(one)]
+        texts = [Text(cell) for cell in cells(one, now)]
         texts[3].stylize(STYLES.get(one.row["status"], ""))
         if one.row["tool_error_count"]:
             texts[5].stylize("red")
@@ -101,7 +109,7 @@ class Screen:
     def __enter__(self) -> Screen:
         if self._live is not None:
             self._live.start()
-            self._live.update(self._picture(()))
+            self._live.update(self._picture((), datetime.now(UTC)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,13 +122,13 @@ class Screen:
         if self._live is None:
             self._print(text)
 
-    def show(self, changed: Iterable[Seen], newest: Sequence[Seen]) -> None:
-        """What has changed, and what is there now."""
+    def show(self, changed: Iterable[Seen], newest: Sequence[Seen], now: datetime) -> None:
+        """What has changed, and what is there `now`."""
         if self._live is not None:
-            self._live.update(self._picture(newest))
+            self._live.update(self._picture(newest, now))
             return
         for seen in changed:
-            self._print("  ".join(cell for cell in cells(seen) if cell))
+            self._print("  ".join(cell for cell in cells(seen, now) if cell))
 
     def show_guide(self) -> None:
         """The URLs and commands; in a terminal they have been there all the time."""
@@ -128,10 +136,10 @@ class Screen:
             for line in self._guide.lines():
                 self._print(line)
 
-    def _picture(self, newest: Sequence[Seen]) -> RenderableType:
+    def _picture(self, newest: Sequence[Seen], now: datetime) -> RenderableType:
         remarks = [Text(said) for said in self._said[-5:]]
         guide = Text("\n".join(self._guide.lines()))
-        return Group(*remarks, table(newest), guide)
+        return Group(*remarks, table(newest, now), guide)
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,11 +50,23 @@ class Watch:
                 seen.after_start_s = _seconds(row["started_at"], now)
             if row["status"] != before:
                 changed.append(seen)
-        return sorted(changed, key=lambda seen: str(seen.row["started_at"]))
+        return sorted(changed, key=_started)
 
     def newest(self, count: int) -> Sequence[Seen]:
-        """The `count` runs that started last, newest first."""
-        return sorted(self._seen.values(), key=lambda seen: str(seen.row["started_at"]), reverse=True)[:count]
+        """The `count` runs that started last, newest first, each followed by those that it started."""
+        newest = sorted(self._seen.values(), key=_started, reverse=True)[:count]
+        ids = {seen.row["run_id"] for seen in newest}
+        below: dict[str, list[Seen]] = {}
+        for seen in reversed(newest):
+            below.setdefault(seen.row["parent_run_id"], []).append(seen)
+
+        def family(seen: Seen) -> Iterator[Seen]:
+            yield seen
+            for child in below.get(seen.row["run_id"], ()):
+                yield from family(child)
+
+        heads = (seen for seen in newest if seen.row["parent_run_id"] not in ids)
+        return [member for head in heads for member in family(head)]
 
     def missing(self, expected: Iterable[Expected]) -> list[Expected]:
         """Of the expected runs those that have not been answered with their status."""
@@ -63,6 +75,10 @@ class Watch:
             for seen in self._seen.values()
         )
         return sorted((Counter(expected) - found).elements())
+
+
+def _started(seen: Seen) -> datetime:
+    return datetime.fromisoformat(seen.row["started_at"])
 
 
 def _seconds(since: str | None, now: datetime) -> float | None:

@@ -29,6 +29,8 @@ def row() -> Callable[..., Row]:
             "model_call_count": 0,
             "input_tokens": 0,
             "output_tokens": 0,
+            "progress_done": None,
+            "progress_total": None,
             **fields,
         }
 

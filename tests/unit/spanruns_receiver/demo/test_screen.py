@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from spanruns_receiver.demo.screen import Guide, Screen, cells
 from spanruns_receiver.demo.watch import Seen
 
 Make = Callable[..., dict[str, Any]]
+NOW = datetime(2026, 3, 1, 10, 0, 5, tzinfo=UTC)
 GUIDE = Guide("http://localhost:8321", "http://localhost:4318", "localhost:4317", ".venv/bin/spanruns")
 
 
@@ -37,7 +39,7 @@ def test_cells_of_an_ended_run(row: Make) -> None:
         input_tokens=300,
         output_tokens=50,
     )
-    assert cells(Seen(found, after_start_s=0.3, after_end_s=0.84)) == [
+    assert cells(Seen(found, after_start_s=0.3, after_end_s=0.84), NOW) == [
         "10:00:00",
         "↳ planner",
         "travel",
@@ -51,19 +53,20 @@ def test_cells_of_an_ended_run(row: Make) -> None:
 
 
 def test_cells_of_a_running_run(row: Make) -> None:
-    """What is not known yet is empty."""
+    """What is not known yet is empty; its time so far is told, and how much is done if it says so."""
     found = row("a", status="running", ended_at=None, duration_ms=None, input_tokens=None, output_tokens=None)
-    assert cells(Seen(found, after_start_s=0.51)) == [
+    assert cells(Seen(found, after_start_s=0.51), NOW) == [
         "10:00:00",
         "planner",
         "travel",
         "running",
-        "",
+        "5 s",
         "",
         "",
         "",
         "0.5 s after its start",
     ]
+    assert cells(Seen({**found, "progress_done": 3, "progress_total": 12}), NOW)[4] == "5 s (3/12)"
 
 
 def test_plain_lines(row: Make) -> None:
@@ -72,8 +75,8 @@ def test_plain_lines(row: Make) -> None:
     with Screen(Console(file=out, width=40), GUIDE) as screen:
         screen.say("LangGraph: langgraph not installed, so support-desk stays out: pip install 'spanruns[demo]'")
         one = Seen(row("a", agent_name="[red]planner", model_call_count=2), after_end_s=1.0)
-        screen.show([one], [one])
-        screen.show([], [one])
+        screen.show([one], [one], NOW)
+        screen.show([], [one], NOW)
     assert out.getvalue().splitlines() == [
         "LangGraph: langgraph not installed, so support-desk stays out: pip install 'spanruns[demo]'",
         "10:00:00  [red]planner  travel  success  2.0 s  2  1.0 s after its end",
@@ -85,7 +88,7 @@ def test_terminal_has_table_and_guide(row: Make) -> None:
     out = io.StringIO()
     with Screen(Console(file=out, force_terminal=True, width=140, color_system=None), GUIDE) as screen:
         one = Seen(row("a", tool_call_count=1), after_end_s=1.0)
-        screen.show([one], [one])
+        screen.show([one], [one], NOW)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
     lines = [line.strip() for line in text.splitlines()]
     assert any(re.split(r"\s*[│┃]\s*", line)[1:5] == ["10:00:00", "planner", "travel", "success"] for line in lines)

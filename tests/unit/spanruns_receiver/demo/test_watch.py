@@ -56,6 +56,25 @@ def test_newest_first(row: Make) -> None:
     assert [seen.row["run_id"] for seen in watch.newest(3)] == ["3", "2", "1"]
 
 
+def test_sub_runs_follow_their_run(row: Make) -> None:
+    """A run is followed by those that it started, in their order, though they are newer."""
+    watch = Watch()
+    rows = [
+        ("old", "", 0),
+        ("asks", "", 1),
+        ("first", "asks", 2),
+        ("new", "", 3),
+        ("second", "asks", 4),
+        ("deep", "first", 5),
+    ]
+    watch.update(
+        [row(name, parent_run_id=parent, started_at=f"2026-03-01T10:00:0{n}+00:00") for name, parent, n in rows], at(9)
+    )
+    found = [seen.row["run_id"] for seen in watch.newest(6)]
+    assert found == ["new", "asks", "first", "deep", "second", "old"]
+    assert [seen.row["run_id"] for seen in watch.newest(3)] == ["deep", "second", "new"]
+
+
 def test_missing_counts_repeats(row: Make) -> None:
     """An expected run is missing until it has been answered with its status, as often as it is expected."""
     watch = Watch()
