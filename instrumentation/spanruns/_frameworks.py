@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import wrapt
 
-from spanruns import _guard
+from spanruns import _entrances, _guard
 from spanruns._imports import when_imported
 from spanruns._settings import Settings
 
@@ -197,6 +197,9 @@ def watch(settings: Settings) -> None:
             _on_import(framework.trigger, framework.name, partial(_activate, framework), *framework.packages)
     if "pydantic_ai" not in settings.disabled_frameworks:
         _on_import("pydantic_ai", "pydantic_ai", lambda: _activate_pydantic_ai(settings))
+    if "celery" not in settings.disabled_frameworks:
+        _on_import("celery.signals", "celery", _activate_celery)
+    _entrances.install(settings.disabled_frameworks)
     _on_import("opentelemetry.instrumentation.instrumentor", "instrumentors", _watch_instrumentors)
     _on_import("logfire", "logfire", _watch_logfire)
 
@@ -241,6 +244,12 @@ def _activate_pydantic_ai(settings: Settings) -> None:
 
     if not getattr(Agent, "_instrument_default", False):
         Agent.instrument_all(InstrumentationSettings(include_content=settings.content != "metadata_only"))
+
+
+def _activate_celery() -> None:
+    from spanruns import _celery
+
+    _celery.install()
 
 
 def _watch_instrumentors() -> None:

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 Found = tuple[str, str | None]
 """(trigger, detail)"""
 
+KEY: Final = context.create_key("spanruns-trigger")
+
 _SCHEDULER_PARENTS: Final = ("cron", "crond", "anacron", "atd", "fcron")
+
+
+def entered_by(tell: Callable[[], Found | None], ctx: Context | None = None) -> Context:
+    """A context whose root runs were triggered by what `tell` says when they start."""
+    return context.set_value(KEY, tell, ctx)
 
 
 def detect(ctx: Context | None = None) -> Found | None:
     """The trigger of a root run starting in this context; None if nothing tells."""
+    tell = context.get_value(KEY, ctx)
+    if callable(tell) and (found := tell()) is not None:
+        return found  # type: ignore[no-any-return] # only entered_by() sets it
     return _from_span(trace.get_current_span(ctx)) or (of_process() if _look else None)
 
 

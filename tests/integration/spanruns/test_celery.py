@@ -1,0 +1,49 @@
+"""Celery with a real worker: queued runs, and workers that are recycled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.sink import Sink
+
+SERVICES = Path(__file__).with_name("services")
+
+
+def test_tasks_are_queued_runs_and_recycled_workers_lose_nothing(sink: Sink, tmp_path: Path) -> None:
+    """Each task is the run that was announced, with its queued time; a worker process that ends has sent everything."""
+    env = {
+        **os.environ,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
+        "SPANRUNS_RAISE": "1",
+        "QUEUE_FOLDER": str(tmp_path),
+        "PYTHONWARNINGS": "ignore",
+    }
+    subprocess.run([sys.executable, str(SERVICES / "celery_service.py")], env=env, cwd=SERVICES, check=True)
+    queued = {event.attributes["spanruns.run.id"] for event in sink.events("queued")}
+    assert len(queued) == 5
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "celery_service", "worker", "--concurrency=1", "--pool=prefork"],
+        env=env,
+        cwd=SERVICES,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        sink.wait(lambda sink: len([s for s in sink.spans if s.name in ("import_orders", "inside")]) == 6, 60)
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    runs = [span.attributes for span in sink.spans if span.name == "import_orders"]
+    assert {run["spanruns.run.id"] for run in runs} == queued
+    assert sorted(run["spanruns.run.parameters"] for run in runs) == [f'{{"number":{n}}}' for n in range(5)]
+    assert all(run["spanruns.run.queued_at"] > 0 for run in runs)
+    inside = sink.span("inside").attributes
+    told = {(r["spanruns.run.trigger"], r["spanruns.run.trigger_detail"]) for r in (*runs, inside)}
+    assert told == {("event", "jobs")}
+    instances = {
+        span.resource["service.instance.id"] for span in sink.spans if span.name in ("import_orders", "inside")
+    }
+    assert len(instances) == 3
