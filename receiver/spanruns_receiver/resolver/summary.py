@@ -93,18 +93,28 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups) -> tuple[_Calls, Table]:
     rows["status"] = np.where(own["event"][node] != Event.NONE, Status.RUNNING, own["status"][node])
     rows["status"][rows["status"] == Status.UNSET] = Status.SUCCESS
     _usage(rows, node, own, tree.call, spans.parent)
-    repeat = np.flatnonzero(
-        (tree.call >= 0)
-        & (tree.call != np.arange(len(own)))
-        & (own["role"] == Role.TOOL)
-        & (own["status"] == Status.FAILED)
-    )
-    repeat = repeat[own["status"][tree.call[repeat]] == Status.UNSET]
+    repeat = _telling_repeats(own, tree.call)
     position = np.searchsorted(node, tree.call[repeat])
     rows["status"][position] = Status.FAILED
     enriched = rows[position].copy()
     enriched["span_key"] = own["span_key"][repeat]
     return _Calls(rows, node, group, is_tool), enriched
+
+
+def _telling_repeats(own: Table, call: Ints) -> Ints:
+    """Spans that repeat a tool call and failed where the call itself does not say so."""
+    repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))) & (own["role"] == Role.TOOL))
+    last_start = np.zeros(len(own), np.int64)
+    np.maximum.at(last_start, call[repeats], own["started_us"][repeats])
+    outer = call[repeats]
+    # What calls success a failure of the same tool was told by a wrapper; one of a protocol below may have been handled.
+    silent = (own["status"][outer] == Status.UNSET) | (
+        (own["status"][outer] == Status.SUCCESS) & (own["is_shadow"][repeats] == 0)
+    )
+    # A repeat that began after the failure was another try.
+    is_last = own["ended_us"][repeats] >= last_start[outer]
+    telling: Ints = repeats[silent & is_last & (own["status"][repeats] == Status.FAILED)]
+    return telling
 
 
 def _usage(rows: Table, node: Ints, own: Table, call: Ints, parent: Ints) -> None:

@@ -252,10 +252,9 @@ class RowMapping:
         """What the span is; `shadow` for a tool call that repeats the one around it."""
         branches = []
         for dialect in [*self._dialects, self._base]:
-            mine = [] if dialect is self._base else [f"dialect = {quote(dialect.name)}"]
             for role in dialect.roles:
                 branches += [
-                    " AND ".join([*mine, *self._when(dialect, role.when)]),
+                    " AND ".join([*self._mine(dialect), *self._when(dialect, role.when)]),
                     quote("shadow" if role.shadow else role.role),
                 ]
         return f"multiIf({', '.join(branches)}, '')"
@@ -281,8 +280,8 @@ class RowMapping:
     def failed(self) -> str:
         """Whether the dialect's own word says that the span failed."""
         rules = [
-            f"(dialect = {quote(dialect.name)} AND {' AND '.join(self._when(dialect, when))})"
-            for dialect in self._dialects
+            " AND ".join([*self._mine(dialect), *self._when(dialect, when)])
+            for dialect in [*self._dialects, self._base]
             for when in dialect.failed
         ]
         return f"({' OR '.join(rules)})" if rules else "false"
@@ -338,6 +337,10 @@ class RowMapping:
         scope = f"multiIf({', '.join(branches)}, {none})" if branches else str(none)
         names = ", ".join(quote(dialect.name) for dialect in [*self._dialects, self._base])
         return f"[{names}][least(arrayMin(arrayPushBack({found}, {none})), {scope})]"
+
+    def _mine(self, dialect: Dialect) -> list[str]:
+        """The condition that a row is of the dialect; the base's rules are for all."""
+        return [] if dialect is self._base else [f"dialect = {quote(dialect.name)}"]
 
     def _when(self, dialect: Dialect, when: When) -> list[str]:
         special = {"$span_name": "SpanName", "$scope": "ScopeName"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from spanruns_schema.dialects.dialect import BASE, Dialect
@@ -44,6 +44,11 @@ class Slots:
             self._of[key] = self._take()
             self._ranks[key] = self._of[key] * self.RANKS
         return self._of[key]
+
+    @property
+    def ranks(self) -> Mapping[str, int]:
+        """Slot and rank, as one number, of every key that a field or a rule asks for; one without a dot as `dialect|key`."""
+        return self._ranks
 
     def rank(self, key: str) -> str:
         """SQL: slot and rank of the attribute key that the expression `key` gives, as one number; 0 for a key nobody asks for."""

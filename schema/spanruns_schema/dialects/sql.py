@@ -58,12 +58,11 @@ def stripped(value: str, around: Sequence[str]) -> str:
 
 
 def of_event(source: str, *, last: bool = False) -> str:
-    """`name/key`: an attribute of the first (or last) span event of that name."""
+    """`name/key`: an attribute of the first (or last) span event of that name that has it."""
     name, _, key = source.partition("/")
-    index = (
-        f"arrayLastIndex(name -> name = {quote(name)}, Events.Name)" if last else f"indexOf(Events.Name, {quote(name)})"
-    )
-    return f"Events.Attributes[{index}][{quote(key)}]"
+    find = "arrayLast" if last else "arrayFirst"
+    has = f"name = {quote(name)} AND held[{quote(key)}] != ''"
+    return f"{find}((held, name) -> {has}, Events.Attributes, Events.Name)[{quote(key)}]"
 
 
 def under_prefix(attributes: str, prefix: str) -> str:

@@ -18,7 +18,7 @@ SELECT
     said.session_id, said.user_id, said.tags, said.parameters, said.input, said.output, said.input_size, said.output_size,
     if(r.status IN (2, 3), said.error_type, '') AS error_type,
     if(r.status IN (2, 3), said.error_message, '') AS error_message,
-    if(r.status IN (2, 3), {error_class}, '') AS error_class,
+    multiIf(r.status = 3, 'cancelled', r.status = 2, {error_class}, '') AS error_class,
     if(r.status IN (2, 3), {error_fingerprint}, '') AS error_fingerprint,
     r.tool_call_count, r.tool_error_count, r.model_call_count,
     r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens,

@@ -9,7 +9,7 @@ SELECT
     f.input AS arguments, f.output AS result, f.input_size AS arguments_size, f.output_size AS result_size,
     if(f.error_type != '', f.error_type, why.error_type) AS error_type,
     if(f.error_type != '', f.error_message, why.error_message) AS error_message,
-    if(error_type = '', '', {error_class}) AS error_class,
+    multiIf(c.status = 3, 'cancelled', error_type = '', '', {error_class}) AS error_class,
     {version:UInt64} AS version, 0 AS is_deleted
 FROM
 (

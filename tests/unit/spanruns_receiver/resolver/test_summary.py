@@ -184,7 +184,8 @@ def test_a_repeated_model_call_counts_once(outline: str, expected: dict[str, Any
 
 
 def test_a_call_that_failed_in_its_repeat_only() -> None:
-    """A tool call whose protocol span failed has failed, and that span says why; the call's own word wins."""
+    """A tool call whose repeat failed has failed, and that span says why; but a tool may handle a protocol's failure, and
+    another try may have succeeded."""
     resolved = resolve(
         facts_of(
             """
@@ -193,7 +194,12 @@ def test_a_call_that_failed_in_its_repeat_only() -> None:
                 tool boom shadow
                   tool boom shadow status=2
               tool handled status=1
-                tool handled shadow status=2
+                tool other shadow status=2
+              tool wrapped status=1
+                tool wrapped status=2
+              tool retried
+                tool retried shadow status=2 ended_us=1750000000010000
+                tool retried shadow started_us=1750000000020000
             """
         )
     )
@@ -201,6 +207,9 @@ def test_a_call_that_failed_in_its_repeat_only() -> None:
         {"span_key": 2, "call_key": 2, "run_key": 1, "status": Status.FAILED},
         {"span_key": 4, "call_key": 2, "run_key": 1, "status": Status.FAILED},
         {"span_key": 5, "call_key": 5, "run_key": 1, "status": Status.SUCCESS},
+        {"span_key": 7, "call_key": 7, "run_key": 1, "status": Status.FAILED},
+        {"span_key": 8, "call_key": 7, "run_key": 1, "status": Status.FAILED},
+        {"span_key": 9, "call_key": 9, "run_key": 1, "status": Status.SUCCESS},
     ]
 
 
