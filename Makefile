@@ -36,6 +36,7 @@ check: install
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy tests benchmarks
 
 bench: install
 	@$(BIN)/python -m benchmarks
