@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from spanruns_receiver.demo.fake_openai import running_fake_openai
 from spanruns_receiver.demo.scenarios import SCENARIOS, Scenario
 from spanruns_receiver.demo.services import environment
 from spanruns_receiver.demo.watch import Watch
@@ -242,14 +244,17 @@ def _flat(spans: Rows) -> Iterator[dict[str, Any]]:
 
 
 def test_stats(rows: Rows, api: Api) -> None:
-    """The counts of the round."""
+    """The counts of the round; tokens of a sub-agent are in its parent's and count once."""
     found = api.get("/api/stats", environment="demo")
-    assert {name: found[name] for name in ("total", "success", "failed", "running", "lost")} == {
+    names = ("total", "success", "failed", "running", "lost", "input_tokens", "output_tokens")
+    assert {name: found[name] for name in names} == {
         "total": len(rows),
         "success": 10,
         "failed": 4,
         "running": 0,
         "lost": 0,
+        "input_tokens": 1496,
+        "output_tokens": 258,
     }
 
 
@@ -284,9 +289,9 @@ def await_runs(api: Api, wanted: Callable[[Rows], bool], timeout_s: float, **par
     return found
 
 
-def start(up: Up, name: str, *command: str) -> subprocess.Popen[bytes]:
+def start(up: Up, name: str, *command: str, openai_url: str = "") -> subprocess.Popen[bytes]:
     """A program that sends to the running process, as a service and environment of this name."""
-    env = environment(Scenario(name, "", "", ()), endpoint=up.url, openai_url="", base=os.environ)
+    env = environment(Scenario(name, "", "", ()), endpoint=up.url, openai_url=openai_url, base=os.environ)
     return subprocess.Popen(
         [sys.executable, *command], env={**env, "SPANRUNS_ENVIRONMENT": name}, stdin=subprocess.DEVNULL
     )
@@ -329,6 +334,30 @@ def test_four_spans_of_one_call(rows: Rows, up: Up, api: Api) -> None:
     assert (call["tool_name"], call["status"], call["service_name"]) == ("reorder", "success", "over-mcp")
     assert json.loads(call["arguments"]) == {"item": "a", "amount": 0}
     assert (run["tool_call_count"], run["model_call_count"]) == (1, 2)
+
+
+def test_further_rounds(rows: Rows, up: Up, api: Api) -> None:
+    """Services that go on work as well in their second round, and end well when they are asked to."""
+    assert rows
+    expected = sorted(run for scenario in SCENARIOS[1:] for run in scenario.expected() * 2)
+    watch = Watch()
+
+    def has_all(found: Rows) -> bool:
+        watch.update(found, datetime.now(UTC))
+        return not watch.missing(expected)
+
+    since = datetime.now(UTC).isoformat()
+    with running_fake_openai() as openai_url, ExitStack() as stack:
+        services = []
+        for scenario in SCENARIOS[1:]:
+            command = ("-m", scenario.module, "--pause", "0.1")
+            service = stack.enter_context(start(up, scenario.service_name, *command, openai_url=openai_url))
+            stack.callback(service.terminate)
+            services.append(service)
+        await_runs(api, has_all, 60, **{"from": since})
+        for service in services:
+            service.terminate()
+        assert [service.wait(15) for service in services] == [0] * len(services)
 
 
 def test_no_process_is_left(rows: Rows, up: Up) -> None:

@@ -36,21 +36,22 @@ reviewer = Agent(name="Reviewer", instructions="Review papers.", model="fail-429
 
 async def work(topic: str) -> None:
     """One question to each."""
-    async with AsyncOpenAI(base_url=os.environ["OPENAI_BASE_URL"], api_key="offline", max_retries=0) as client:
-        set_default_openai_client(client, use_for_tracing=False)
-        streamed = Runner.run_streamed(researcher, f"What is new about '{topic}'?", run_config=CONFIG)
-        async for _ in streamed.stream_events():
-            pass
-        await Runner.run(archivist, f"What was known about '{topic}'?", run_config=CONFIG)
-        with suppress(RateLimitError):
-            await Runner.run(reviewer, f"Is '{topic}' sound?", run_config=CONFIG)
+    streamed = Runner.run_streamed(researcher, f"What is new about '{topic}'?", run_config=CONFIG)
+    async for _ in streamed.stream_events():
+        pass
+    await Runner.run(archivist, f"What was known about '{topic}'?", run_config=CONFIG)
+    with suppress(RateLimitError):
+        await Runner.run(reviewer, f"Is '{topic}' sound?", run_config=CONFIG)
 
 
-def main() -> None:
-    """Topic after topic."""
+async def main() -> None:
+    """Topic after topic, in one event loop: the SDK keeps its client."""
+    client = AsyncOpenAI(base_url=os.environ["OPENAI_BASE_URL"], api_key="offline", max_retries=0)
+    set_default_openai_client(client, use_for_tracing=False)
     for number in rounds():
-        asyncio.run(work(TOPICS[number % len(TOPICS)]))
+        await work(TOPICS[number % len(TOPICS)])
+    await client.close()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())
