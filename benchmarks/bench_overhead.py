@@ -151,7 +151,7 @@ def heartbeat_percent(runs: int = 1_000) -> float:
     lifecycle = Lifecycle(registry, lambda: pipeline.resource, pipeline.settings.heartbeat_s, "0")
     provider = TracerProvider(shutdown_on_exit=False)
     spans: list[Any] = [provider.get_tracer("live").start_span(f"run {number}") for number in range(runs)]
-    states = [RunState(span, None, {}) for span in spans]
+    states = [RunState(span, {}) for span in spans]
     for state in states:
         registry.add(state)
     lifecycle.write_to(pipeline.events)

@@ -30,7 +30,6 @@ class RunState:
         "dropped",
         "ended",
         "identity",
-        "parent",
         "parent_span_id",
         "progress",
         "progress_sent",
@@ -43,10 +42,9 @@ class RunState:
         "truncated",
     )
 
-    def __init__(self, span: Span, parent: RunState | None, identity: Mapping[str, AttributeValue]) -> None:
+    def __init__(self, span: Span, identity: Mapping[str, AttributeValue]) -> None:
         context = span.get_span_context()
         self.span: ref[Span] = ref(span)
-        self.parent = parent
         self.identity: dict[str, AttributeValue] = dict(identity)
         self.trace_id: int = context.trace_id if context else 0
         self.span_id: int = context.span_id if context else 0
@@ -63,21 +61,15 @@ class RunState:
         return f"{self.trace_id:032x}-{self.span_id:016x}"
 
     def count(self, *, started: int = 0, ended: int = 0, dropped: int = 0, truncated: int = 0) -> None:
-        """Add to the completeness counts of this run and of the runs around it in this process."""
-        state: RunState | None = self
+        """Add to the completeness counts of this run."""
         with _counting:
-            while state is not None:
-                state.started += started
-                state.ended += ended
-                state.dropped += dropped
-                state.truncated += truncated
-                state = state.parent
+            self.started += started
+            self.ended += ended
+            self.dropped += dropped
+            self.truncated += truncated
 
     def completeness(self) -> dict[str, int]:
-        """The counts as attributes of the run's span.
-
-        Itself and all spans below it in this process, sub-runs included.
-        """
+        """The counts as attributes of the run's span: of itself and the spans whose nearest run it is, in this process."""
         with _counting:
             return {
                 "spanruns.run.spans.started": self.started,

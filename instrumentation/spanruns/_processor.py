@@ -101,7 +101,7 @@ class RunProcessor(SpanProcessor):
             missing = self._ambient(parent_context, own, around)
             if missing:
                 span.set_attributes(missing)
-        state = RunState(span, around, identity_of(span.attributes))
+        state = RunState(span, identity_of(span.attributes))
         state.count(started=1)
         self._registry.follow(state.span_id, state)
         self._registry.add(state)

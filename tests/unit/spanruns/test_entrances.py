@@ -9,6 +9,7 @@ from typing import Any
 import flask
 import pytest
 import spanruns
+from apscheduler.events import EVENT_JOB_REMOVED
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from fastapi import FastAPI
@@ -101,9 +102,12 @@ def test_scheduled_job(captured: Captured, kind: str) -> None:
 
     if kind == "thread":
         scheduler = BackgroundScheduler()
+        removed = threading.Event()
+        scheduler.add_listener(lambda _: removed.set(), EVENT_JOB_REMOVED)
         scheduler.add_job(job, "date", run_date=due, name="nightly", misfire_grace_time=None)
         scheduler.start()
         assert done.wait(10)
+        assert removed.wait(10)
         scheduler.shutdown()
     else:
         run_one_coroutine_job(coroutine, due)

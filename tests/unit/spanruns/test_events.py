@@ -71,7 +71,7 @@ def start(registry: Registry, count: int = 1) -> list[tuple[Span, RunState]]:
     for number in range(count):
         span = tracer.start_span(f"r{number}")
         assert isinstance(span, Span)
-        state = RunState(span, None, {"gen_ai.agent.name": "r"})
+        state = RunState(span, {"gen_ai.agent.name": "r"})
         registry.add(state)
         made.append((span, state))
     return made
