@@ -22,7 +22,9 @@ _CODES = {
     "UInt32": "I",
     "Int32": "i",
     "UInt64": "Q",
+    "Int64": "q",
     "Float64": "d",
+    "DateTime64(6)": "q",
     "DateTime64(9)": "q",
 }
 _LABEL = "LowCardinality(String)"
@@ -32,7 +34,7 @@ _LABEL_FLAGS = 0x600
 
 
 def encode(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bytes:
-    """One block of `rows`: strings are `bytes`, times unix ns, maps sequences of (key, value)."""
+    """One block of `rows`: strings are `bytes`, times unix ns (`DateTime64(6)`: µs), maps sequences of (key, value)."""
     parts = [varint(len(columns)), varint(len(rows))]
     values: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(columns)
     for (name, kind), column in zip(columns, values, strict=True):
@@ -68,6 +70,9 @@ def _column(kind: str, values: Sequence[Any]) -> bytes:
         return b"".join(map(_string, values))
     if kind == _LABEL:
         return _labels(values)
+    if kind.startswith("Nullable("):
+        missing = bytes(value is None for value in values)
+        return missing + _column(kind[9:-1], [0 if value is None else value for value in values])
     if kind.startswith("Array("):
         return _offsets(values) + _column(kind[6:-1], list(chain.from_iterable(values)))
     if kind.startswith("Map("):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spanruns_schema.errors import BadInput
@@ -67,8 +67,15 @@ class _Batch:
             raise refusal(self._signal, "copies")
 
 
-def decode(signal: Signal, payloads: Sequence[bytes], limits: Limits, received_ns: Sequence[int] = ()) -> Decoded:
-    """See `spanruns_receiver.decode.decode`."""
+def decode(
+    signal: Signal,
+    payloads: Sequence[bytes],
+    limits: Limits,
+    received_ns: Sequence[int] = (),
+    *,
+    more: Callable[[Mapping[str, Sequence[Row]]], Mapping[str, Block]] = lambda rows: {},
+) -> Decoded:
+    """See `spanruns_receiver.decode.decode`; `more` makes other blocks from the rows by table."""
     batch = _Batch(signal, limits)
     for position, payload in enumerate(payloads):
         try:
@@ -80,6 +87,7 @@ def decode(signal: Signal, payloads: Sequence[bytes], limits: Limits, received_n
         for table, columns in TABLES.items()
         if batch.rows.get(table)
     }
+    blocks |= more(batch.rows)
     return Decoded(blocks, dict(sorted(batch.clean.counts.items())), dict(sorted(batch.rejected.items())))
 
 

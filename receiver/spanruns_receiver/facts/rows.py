@@ -1,0 +1,319 @@
+"""Rows of `span_facts` from decoded rows of `otel_traces` and `otel_logs`: `spanruns_schema.dialects.mapping` in Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any
+
+from spanruns_schema.dialects import BASE, load
+from spanruns_schema.dialects.mapping import CANCELLED, INTERNAL_TAG, LIFECYCLE, TEXT_AFTER_TYPE, TYPE_IN_MESSAGE
+
+from spanruns_receiver.decode.values import Pairs
+from spanruns_receiver.facts import json_text, numbers
+from spanruns_receiver.facts.columns import NAMES
+from spanruns_receiver.facts.reading import Mappings, Raw, Reading, cut
+
+Row = Sequence[Any]
+Fact = dict[str, Any]
+
+
+def _anchored(expression: str) -> re.Pattern[bytes]:
+    # Python's `$` also matches before a last line break.
+    return re.compile(re.sub(r"\$(?=\)|$)", r"\\Z", expression).encode())
+
+
+_CANCELLED = _anchored(CANCELLED)
+_TYPE_IN_MESSAGE = _anchored(TYPE_IN_MESSAGE)
+_TEXT_AFTER_TYPE = _anchored(TEXT_AFTER_TYPE)
+_INTERNAL_TAG = _anchored(INTERNAL_TAG)
+_TRACEBACK = b"Traceback (most recent call last):"
+_SPACE = b" \t\n\r\f"
+_ZEROS = re.compile(rb"\A0+\Z")
+
+_RUNS = frozenset((b"run", b"agent", b"workflow", b"chain"))
+_TOOLS = frozenset((b"tool", b"shadow"))
+_USERS = _RUNS | {b"model"}
+_ENTRIES = frozenset((b"Server", b"Consumer"))
+_EVENTS = {f"spanruns.run.{event}".encode(): event.encode() for event in LIFECYCLE}
+_REF_BYTES = 49
+
+_NO_RUN: Fact = {
+    "run_id": b"",
+    "parent_run_id": b"",
+    "run_kind": b"",
+    "agent_id": b"",
+    "agent_version": b"",
+    "trigger": b"",
+    "trigger_detail": b"",
+    "queued_at": 0,
+    "waiting_ms": 0.0,
+    "tags": (),
+    "parameters": b"",
+    "rows_processed": None,
+    "progress_done": None,
+    "progress_total": None,
+    "dry_run": False,
+    "sla_ms": None,
+    "spans_reported": None,
+    "heartbeat_interval_ms": 0,
+    "waiting_for": b"",
+}
+_NO_MODEL: Fact = {"operation": b"", "provider": b"", "time_to_first_chunk_ms": None}
+_NO_TOOL: Fact = {"tool_call_id": b"", "tool_type": b""}
+_NO_USAGE: Fact = {
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "cache_read_tokens": 0,
+    "cache_write_tokens": 0,
+    "reasoning_tokens": 0,
+    "cost_usd": None,
+}
+
+_in_order = itemgetter(*NAMES)
+
+
+def span_facts(rows: Iterable[Row]) -> list[Row]:
+    """One fact a row of `otel_traces` (in the order of `decode.columns.TRACES`), in the order of `FACTS`."""
+    mappings = _spans()
+    resources = _Resources()
+    return [_in_order(_span(mappings, row, resources.of(row[8]))) for row in rows]
+
+
+def event_facts(rows: Iterable[Row]) -> list[Row]:
+    """The facts of lifecycle records among rows of `otel_logs`; a heartbeat may stand for many runs."""
+    return [_in_order(fact) for row in rows for fact in _record(row)]
+
+
+@cache
+def _spans() -> Mappings:
+    return Mappings(load())
+
+
+@cache
+def _records() -> Reading:
+    return Mappings([dialect for dialect in load() if dialect.name in (BASE, "spanruns")]).named("spanruns")
+
+
+class _Resources:
+    """Attributes of a resource by key, made once for the rows that follow each other."""
+
+    def __init__(self) -> None:
+        self._pairs: Pairs | None = None
+        self._found: dict[bytes, bytes] = {}
+
+    def of(self, pairs: Pairs) -> dict[bytes, bytes]:
+        if pairs is not self._pairs:
+            self._pairs, self._found = pairs, dict(pairs)
+        return self._found
+
+
+def _span(mappings: Mappings, row: Row, resource: dict[bytes, bytes]) -> Fact:
+    (start, trace_id, span_id, parent_id, _, name, kind, service, _, scope, _, attributes, duration, code, message) = (
+        row[:15]
+    )
+    raw = Raw(
+        attributes,
+        resource,
+        span_name=name,
+        scope_name=scope,
+        status_message=message,
+        event_names=row[16],
+        event_attributes=row[17],
+    )
+    reading = mappings.reading(raw)
+    reading.read(raw)
+    marker = reading.marker(raw)
+    fact = {
+        "trace_id": trace_id,
+        "span_id": parent_id if marker else span_id,
+        "parent_span_id": _ZEROS.sub(b"", reading.marker_parent(raw)) if marker else parent_id,
+        "event": b"started" if marker else b"",
+        "event_at": start // 1000 if marker else 0,
+        "started_at": start // 1000,
+        "is_entry": kind in _ENTRIES,
+        "ended_at": 0 if marker else (start + duration) // 1000,
+        "service_name": service,
+    }
+    fact.update(_shared(reading, raw, reading.role(raw), parent_id))
+    fact.update(_outcome(reading, raw, code))
+    return fact
+
+
+def _record(row: Row) -> Iterator[Fact]:
+    time, trace_id, span_id, service = row[0], row[1], row[2], row[6]
+    pairs, event_name = row[14], row[15]
+    attributes = dict(pairs)
+    event = _EVENTS.get(event_name or attributes.get(b"event.name", b""))
+    if event is None:
+        return
+    listed = attributes.get(b"spanruns.run.spans", b"")
+    refs = json_text.strings(listed) if listed else [trace_id + b"-" + span_id]
+    refs = [ref for ref in refs if len(ref) == _REF_BYTES]
+    if not refs:
+        return
+    reading, raw = _records(), Raw(pairs, dict(row[9]))
+    reading.read(raw)
+    workflow = attributes.get(b"gen_ai.operation.name") == b"invoke_workflow" and not attributes.get(b"spanruns.kind")
+    started = numbers.signed(attributes.get(b"spanruns.run.started_at", b"")) or 0
+    parent_id = attributes.get(b"spanruns.run.parent_span_id", b"")
+    fact = {
+        "parent_span_id": parent_id,
+        "event": event,
+        "event_at": time // 1000,
+        "started_at": (started if started > 0 else time) // 1000,
+        "is_entry": False,
+        "ended_at": 0,
+        "service_name": service,
+        **_shared(reading, raw, b"workflow" if workflow else b"run", parent_id),
+        "status": b"",
+        "error_type": b"",
+        "error_message": b"",
+    }
+    for ref in refs:
+        yield {**fact, "trace_id": ref[:32].lower(), "span_id": ref[33:].lower()}
+
+
+def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
+    said, type_, text = reading.field("run_status")(raw), *_error(reading, raw)
+    ok = code == b"Ok"
+    cancelled = not ok and bool(_CANCELLED.search(type_))
+    failed = (
+        code == b"Error"
+        or reading.failed(raw)
+        or (not ok and any(value for key, value in raw.attributes if key == b"error.type"))
+    )
+    status = said or (b"cancelled" if cancelled else b"failed" if failed else b"success" if ok else b"")
+    if not (failed or cancelled):
+        return {"status": status, "error_type": b"", "error_message": b""}
+    return {"status": status, "error_type": type_ or b"_OTHER", "error_message": text}
+
+
+def _error(reading: Reading, raw: Raw) -> tuple[bytes, bytes]:
+    """Type and message. A traceback glued to the message is not the message; a type may stand in front of it only."""
+    kind, message = reading.field("error_type")(raw), reading.field("error_message")(raw)
+    at = message.find(_TRACEBACK, 1)
+    if at > 0:
+        message = message[:at].rstrip(_SPACE) or message[:1]
+    message = cut(message)
+    if not message or kind not in (b"", b"_OTHER", b"Exception"):
+        return kind, message
+    found = _TYPE_IN_MESSAGE.search(message)
+    if not found:
+        return kind, message
+    text = _TEXT_AFTER_TYPE.sub(rb"\1\2", message)
+    return found[1], text
+
+
+def _shared(reading: Reading, raw: Raw, role: bytes, parent_id: bytes) -> Fact:
+    """The columns that spans and lifecycle records have in common."""
+    field = reading.field
+    uses, tool = role in _USERS, role in _TOOLS
+    holds = uses or (not role and not parent_id)  # a root may turn out to be a run
+    input_ = field("input")(raw) if holds else field("arguments")(raw) if tool else b""
+    output = field("output")(raw) if holds else field("result")(raw) if tool else b""
+    return {
+        "dialect": reading.name,
+        "role": b"tool" if role == b"shadow" else role,
+        "is_shadow": role == b"shadow",
+        "name": json_text.string(_name(reading, raw, role)),
+        "environment": field("environment")(raw),
+        "workspace": field("workspace")(raw),
+        "session_id": field("session_id")(raw),
+        "user_id": field("user_id")(raw),
+        **(_run(reading, raw) if role in _RUNS else _NO_RUN),
+        **(_tool(reading, raw) if tool else _NO_TOOL),
+        **(_model(reading, raw) if role == b"model" else _NO_MODEL),
+        **(_usage(reading, raw) if uses else _NO_USAGE),
+        "input": cut(input_),
+        "output": cut(output),
+        "input_size": len(input_),
+        "output_size": len(output),
+    }
+
+
+def _name(reading: Reading, raw: Raw, role: bytes) -> bytes:
+    if role in (b"run", b"agent"):
+        return reading.field("agent_name")(raw)
+    if role in _RUNS:
+        return reading.field("workflow_name")(raw)
+    if role in _TOOLS:
+        return reading.field("tool_name")(raw)
+    if role == b"model":
+        model = reading.field("model")(raw)
+        return b"" if model == b"unknown" else model
+    return raw.span_name
+
+
+def _run(reading: Reading, raw: Raw) -> Fact:
+    field = reading.field
+    return {
+        "run_id": field("run_id")(raw)[:64],
+        "parent_run_id": field("parent_run_id")(raw)[:64],
+        "run_kind": field("run_kind")(raw),
+        "agent_id": field("agent_id")(raw),
+        "agent_version": field("agent_version")(raw),
+        "trigger": field("trigger")(raw),
+        "trigger_detail": field("trigger_detail")(raw),
+        "queued_at": _microseconds(numbers.signed(field("queued_at")(raw)) or 0),
+        "waiting_ms": _at_least_0(numbers.double(field("waiting_ms")(raw)) or 0.0),
+        "tags": _tags(field("tags")(raw)),
+        "parameters": cut(field("parameters")(raw)),
+        "rows_processed": numbers.signed(field("rows_processed")(raw)),
+        "progress_done": numbers.signed(field("progress_done")(raw)),
+        "progress_total": numbers.signed(field("progress_total")(raw)),
+        "dry_run": field("dry_run")(raw) == b"true",
+        "sla_ms": numbers.double(field("sla_ms")(raw)),
+        "spans_reported": numbers.unsigned(field("spans_reported")(raw)),
+        "heartbeat_interval_ms": numbers.unsigned(field("heartbeat_interval_ms")(raw), bits=32) or 0,
+        "waiting_for": field("waiting_for")(raw),
+    }
+
+
+def _tool(reading: Reading, raw: Raw) -> Fact:
+    return {
+        "tool_call_id": reading.field("tool_call_id")(raw).replace(b"<not specified>", b"", 1),
+        "tool_type": reading.field("tool_type")(raw),
+    }
+
+
+def _model(reading: Reading, raw: Raw) -> Fact:
+    seconds = numbers.double(reading.field("time_to_first_chunk_s")(raw))
+    return {
+        "operation": reading.operation(raw),
+        "provider": reading.provider(raw),
+        "time_to_first_chunk_ms": None if seconds is None else seconds * 1000,
+    }
+
+
+def _usage(reading: Reading, raw: Raw) -> Fact:
+    field = reading.field
+    read, write = (numbers.tokens(field(name)(raw)) for name in ("cache_read_tokens", "cache_write_tokens"))
+    given = numbers.tokens(field("input_tokens")(raw))
+    return {
+        "input_tokens": (given + read + write) % 2**64 if reading.excludes_cache else given,
+        "output_tokens": numbers.tokens(field("output_tokens")(raw)),
+        "cache_read_tokens": read,
+        "cache_write_tokens": write,
+        "reasoning_tokens": numbers.tokens(field("reasoning_tokens")(raw)),
+        "cost_usd": numbers.double(field("cost_usd")(raw)),
+    }
+
+
+def _tags(text: bytes) -> list[bytes]:
+    """A JSON array or a comma-separated list."""
+    if not text:
+        return []
+    tags = json_text.strings(text) if text.startswith(b"[") else [tag.strip(b" ") for tag in text.split(b",")]
+    return [tag for tag in tags if not _INTERNAL_TAG.search(tag)]
+
+
+def _microseconds(nanoseconds: int) -> int:
+    """Cut towards zero, as ClickHouse does."""
+    return nanoseconds // 1000 if nanoseconds >= 0 else -(-nanoseconds // 1000)
+
+
+def _at_least_0(value: float) -> float:
+    return 0.0 if value < 0 else value
