@@ -53,6 +53,7 @@ class Dialect:
     input_excludes_cache: bool = False
     frameworks: Sequence[str] = ()
     operations: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    providers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def load(folder: Traversable | None = None) -> list[Dialect]:
@@ -76,7 +77,7 @@ def _parse(name: str, text: str) -> Dialect:
 
 def _dialect(name: str, data: dict[str, Any]) -> Dialect:
     known = {"detect", "strip", "order", "roles", "fields", "marker", "failed"}
-    known |= {"operations", "json_values", "input_excludes_cache", "frameworks"}
+    known |= {"operations", "providers", "json_values", "input_excludes_cache", "frameworks"}
     if unknown := data.keys() - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
     detect = data.get("detect", {})
@@ -99,6 +100,7 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         input_excludes_cache=bool(data.get("input_excludes_cache", False)),
         frameworks=data.get("frameworks", ()),
         operations=data.get("operations", {}),
+        providers=data.get("providers", {}),
     )
 
 

@@ -15,6 +15,7 @@ from spanruns_schema.dialects.sql import (
     of_event,
     quote,
     stripped,
+    translated,
     under_prefix,
 )
 
@@ -36,6 +37,8 @@ FLAGS = {
     "is_tool_": "role_ IN ('tool', 'shadow')",
     "is_model_": "role_ = 'model'",
     "has_usage_": "role_ IN ('run', 'agent', 'workflow', 'chain', 'model')",
+    # A root may turn out to be a run.
+    "has_content_": "role_ IN ('run', 'agent', 'workflow', 'chain', 'model') OR (role_ = '' AND ParentSpanId = '')",
 }
 
 
@@ -107,13 +110,14 @@ def event_facts_select(dialects: Sequence[Dialect]) -> str:
         "role_": "if(LogAttributes['gen_ai.operation.name'] = 'invoke_workflow' AND LogAttributes['spanruns.kind'] = '', "
         "'workflow', 'run')",
         "SpanName": "''",
+        "ParentSpanId": "LogAttributes['spanruns.run.parent_span_id']",
         "ref_": "arrayJoin(if(LogAttributes['spanruns.run.spans'] != '', "
         "JSONExtract(LogAttributes['spanruns.run.spans'], 'Array(String)'), [concat(TraceId, '-', SpanId)]))",
     }
     columns = {
         "trace_id": "lower(substring(ref_, 1, 32))",
         "span_id": "lower(substring(ref_, 34))",
-        "parent_span_id": "LogAttributes['spanruns.run.parent_span_id']",
+        "parent_span_id": "ParentSpanId",
         "event": "substring(event_, 14)",
         "event_at": "toDateTime64(Timestamp, 6, 'UTC')",
         "started_at": "toDateTime64(if(started_ > 0, fromUnixTimestamp64Nano(started_, 'UTC'), Timestamp), 6, 'UTC')",
@@ -153,8 +157,8 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
     def content(condition: str, run_or_model: str, of_tool: str) -> str:
         return f"multiIf({condition}, {field(run_or_model)}, {tool}, {field(of_tool)}, '')"
 
-    whole_input = mapping.alias("whole_input_", content("has_usage_", "input", "arguments"))
-    whole_output = mapping.alias("whole_output_", content("has_usage_", "output", "result"))
+    whole_input = mapping.alias("whole_input_", content("has_content_", "input", "arguments"))
+    whole_output = mapping.alias("whole_output_", content("has_content_", "output", "result"))
     excluded = mapping.excludes_cache()
     return {
         "dialect": "dialect",
@@ -232,7 +236,7 @@ class RowMapping:
 
     def stages(self) -> list[dict[str, str]]:
         """What has to be computed before roles and fields: the dialect, then the values in slot order."""
-        known = f"mapFilter((k, v) -> v != '' AND {self._slots.rank('k')} > 0, {self._attributes})"
+        known = f"mapFilter((k, v) -> v NOT IN ('', '<REDACTED>') AND {self._slots.rank('k')} > 0, {self._attributes})"
         values = "mapValues(known_)"
         decoded = [dialect for dialect in self._dialects if dialect.json_values]
         if decoded:
@@ -288,20 +292,14 @@ class RowMapping:
 
     def provider(self) -> str:
         """The provider of the model; empty where the value names a framework."""
-        names = ", ".join(quote(name) for name in self._base.frameworks)
-        value = self.alias("provider_", _unquoted(self.field("provider")))
-        return f"if({value} IN ({names}), '', {value})"
+        value = self.alias("provider_", f"lower({_unquoted(self.field('provider'))})")
+        no_provider = {"": self._base.frameworks}
+        return translated(value, [no_provider, *(d.providers for d in [*self._dialects, self._base])])
 
     def operation(self) -> str:
         """What the model was asked for, in the convention's words."""
-        words = [
-            (said, name)
-            for dialect in [*self._dialects, self._base]
-            for name, all_ in dialect.operations.items()
-            for said in all_
-        ]
-        said, names = (", ".join(quote(word[n]) for word in words) for n in (0, 1))
-        return f"if({self.field('operation')} = '', 'chat', transform({self.field('operation')}, [{said}], [{names}]))"
+        said = translated(self.field("operation"), [d.operations for d in [*self._dialects, self._base]])
+        return f"if({self.field('operation')} = '', 'chat', {said})"
 
     def excludes_cache(self) -> str:
         """Whether `input_tokens` leaves out what came from the cache (the convention counts it in)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from spanruns_schema.dialects.dialect import Dialect
 
@@ -55,6 +55,12 @@ def affixes(dialect: Dialect) -> list[str]:
 def stripped(value: str, around: Sequence[str]) -> str:
     """`value` without what matches one of `around`."""
     return f"replaceRegexpAll(toString({value}), {quote('|'.join(around))}, '')" if around else f"toString({value})"
+
+
+def translated(value: str, names: Sequence[Mapping[str, Sequence[str]]]) -> str:
+    """`value`, where it is one of the words that stand behind a name, that name."""
+    words = {word: name for group in names for name, said in group.items() for word in said}
+    return f"transform({value}, [{', '.join(map(quote, words))}], [{', '.join(map(quote, words.values()))}])"
 
 
 def of_event(source: str, *, last: bool = False) -> str:
