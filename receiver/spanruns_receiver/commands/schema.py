@@ -29,9 +29,10 @@ def apply(
     dry_run: Annotated[bool, typer.Option(help="Only say what would be done.")] = False,
 ) -> None:
     """Bring the store to this version's schema. Safe to run twice, and beside receivers."""
-    opened = _open(load_settings(data=data, store=store))
+    settings = load_settings(data=data, store=store)
+    opened = _open(settings)
     try:
-        for step in migrate.apply(opened, dry_run=dry_run):
+        for step in migrate.apply(opened, dry_run=dry_run, shared=not settings.embedded):
             typer.echo(f"{'would apply' if dry_run else 'applied'}  {step.kind:9}  {step.name}")
     finally:
         opened.close()
@@ -41,9 +42,10 @@ def apply(
 @schema.command("status")
 def status(data: options.Data = None, store: options.Store = None) -> None:
     """Show every step with its state; ends with 1 when something is not applied."""
-    opened = _open(load_settings(data=data, store=store))
+    settings = load_settings(data=data, store=store)
+    opened = _open(settings)
     try:
-        found = migrate.status(opened)
+        found = migrate.status(opened, shared=not settings.embedded)
     finally:
         opened.close()
     table = Table("step", "kind", "state", box=None)
@@ -54,12 +56,15 @@ def status(data: options.Data = None, store: options.Store = None) -> None:
         raise typer.Exit(1)
 
 
-def _open(settings: Settings) -> Store:
+def refuse_if_served(settings: Settings, advice: str) -> None:
+    """End the command when another process has the embedded store, which only one can open at a time."""
     if settings.embedded and (running := read_running(settings.data)):
-        typer.echo(
-            f"{settings.data} is served by process {running['pid']}, which has applied the schema itself; "
-            "stop it to work on the store from here",
-            err=True,
-        )
+        typer.echo(f"{settings.data} is served by process {running['pid']}: {advice}", err=True)
         raise typer.Exit(1)
+
+
+def _open(settings: Settings) -> Store:
+    refuse_if_served(
+        settings, "it has applied the schema itself; stop it to work on the store from here, or use a ClickHouse server"
+    )
     return open_store(settings.store_url)
