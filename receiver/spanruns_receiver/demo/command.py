@@ -94,7 +94,11 @@ def _run(options: Options, where: Place, console: Console) -> int:
             Services(Path(logs), endpoint=where.otlp_http, openai_url=openai_url, once=options.once)
         )
         rounds = Rounds(Api(where.api_url), since, services, screen, list(_startable(screen)))
-        status = rounds.once() if options.once else rounds.go_on(where)
+        try:
+            status = rounds.once() if options.once else rounds.go_on(where)
+        except KeyboardInterrupt:
+            screen.say("Stopping ...")
+            raise
     if options.once and status == 0:
         screen.show_guide()
     return status

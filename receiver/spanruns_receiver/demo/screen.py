@@ -104,12 +104,14 @@ class Screen:
         self._console = console
         self._guide = guide
         self._said: list[str] = []
+        self._newest: Sequence[Seen] = ()
+        self._now = datetime.now(UTC)
         self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
 
     def __enter__(self) -> Screen:
         if self._live is not None:
             self._live.start()
-            self._live.update(self._picture((), datetime.now(UTC)))
+            self._live.update(self._picture(self._newest, self._now))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,9 +123,12 @@ class Screen:
         self._said.append(text)
         if self._live is None:
             self._print(text)
+        else:
+            self._live.update(self._picture(self._newest, self._now))
 
     def show(self, changed: Iterable[Seen], newest: Sequence[Seen], now: datetime) -> None:
         """What has changed, and what is there `now`."""
+        self._newest, self._now = newest, now
         if self._live is not None:
             self._live.update(self._picture(newest, now))
             return
