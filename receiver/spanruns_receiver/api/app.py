@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from spanruns_schema.store import Store
 
-from spanruns_receiver.api import errors, health, page, runs, sql, stats
+from spanruns_receiver.api import errors, events, facets, health, page, runs, sql, stats
 from spanruns_receiver.api.reader import Reader
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def create_app(store: Store, settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.reader = Reader(store)
     errors.install(app)
-    for part in (health, runs, stats, sql):
+    for part in (health, runs, stats, facets, events, sql):
         app.include_router(part.router())
     page.install(app)
     return app

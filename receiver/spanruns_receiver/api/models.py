@@ -267,3 +267,57 @@ class Problem(BaseModel):
     error: str
     message: str
     parameter: str | None = None
+
+
+class FacetValue(BaseModel):
+    """A value that runs have, and how many."""
+
+    value: str
+    count: int
+
+
+class Facets(BaseModel):
+    """What there is to choose from."""
+
+    facets: dict[str, list[FacetValue]] = Field(description="Most frequent first, at most 100 a facet.")
+    filters_applied: dict[str, Any]
+
+
+class Bucket(BaseModel):
+    """Starts within an interval, by status."""
+
+    time: datetime
+    success: int
+    failed: int
+    cancelled: int
+    running: int
+    queued: int
+    waiting: int
+    lost: int
+
+
+class Histogram(BaseModel):
+    """Starts over time. Intervals without any are left out."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    from_: datetime = Field(alias="from")
+    to: datetime
+    step_s: int
+    buckets: list[Bucket]
+    filters_applied: dict[str, Any]
+
+
+class Changes(BaseModel):
+    """Runs that changed."""
+
+    changes: list[Change]
+    after: str = Field(description="Give it as `after` for what changes next.")
+
+
+class Change(BaseModel):
+    """A run and what happened to it."""
+
+    event: str = Field(description="`run_started` `run_updated` `run_completed` `run_failed`")
+    id: str
+    run: ListedRun

@@ -12,7 +12,7 @@ from spanruns_schema.calls import call
 from spanruns_schema.errors import NotFound, Overloaded
 from spanruns_schema.store import Parameters, Settings, Store, rows
 
-from spanruns_receiver.api.cursor import Cursor
+from spanruns_receiver.api.cursor import Cursor, Order, Sort, SortedCursor
 from spanruns_receiver.api.filters import FIRST, LAST, Filter
 
 # Queries at a time, and how long one may wait for its turn before the caller is told to come back.
@@ -69,6 +69,25 @@ class Reader:
             },
         )
         return found, sum(days.values())
+
+    def sorted_page(
+        self, filter: Filter, sort: Sort, order: Order, cursor: SortedCursor | None, limit: int
+    ) -> tuple[list[dict[str, Any]], int]:
+        """At most `limit` runs after `cursor` in another order, and how many the filter finds in all."""
+        wanted = filter.parameters()
+        total = sum(int(row["total"]) for row in self.view("runs_per_day", wanted))
+        found = self.view(
+            "runs_sorted",
+            {
+                **wanted,
+                "sort": sort,
+                "direction": 1 if order == "asc" else -1,
+                "after_position": cursor.position if cursor else float("-inf"),
+                "after_id": cursor.run_id if cursor else "",
+                "limit": limit,
+            },
+        )
+        return found, total
 
     @contextmanager
     def turn(self) -> Iterator[None]:

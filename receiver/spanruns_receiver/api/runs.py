@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 
 from spanruns_receiver.api import tree
-from spanruns_receiver.api.cursor import Cursor
+from spanruns_receiver.api.cursor import Cursor, Order, Sort, SortedCursor
 from spanruns_receiver.api.filters import Filter, NoParameters
 from spanruns_receiver.api.models import ModelCalls, Problem, RunDetail, RunPage, Timeline, ToolCalls
 from spanruns_receiver.api.reader import Reader
@@ -22,8 +22,10 @@ RunId = Annotated[str, Path(description="As in `run_id`; any characters, escaped
 
 
 class RunsQuery(Filter):
-    """Which runs, and how many of them."""
+    """Which runs, in which order, and how many of them."""
 
+    sort: Annotated[Sort, Field(description="By what; runs without it come where the smallest would.")] = "started"
+    order: Order = "desc"
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
     cursor: Annotated[str | None, Field(description="`next_cursor` of the page before.", max_length=500)] = None
 
@@ -62,8 +64,10 @@ def router() -> APIRouter:
 
 
 def list_runs(request: Request, query: Annotated[RunsQuery, Query()]) -> dict[str, Any]:
-    """Runs that a filter finds, newest first."""
-    return _page(_reader(request), query, query.cursor, query.limit)
+    """Runs that a filter finds, newest first unless another order is asked for."""
+    if (query.sort, query.order) == ("started", "desc"):
+        return _page(_reader(request), query, query.cursor, query.limit)
+    return _sorted_page(_reader(request), query)
 
 
 def list_agent_runs(request: Request, agent_name: str, query: Annotated[PageQuery, Query()]) -> dict[str, Any]:
@@ -114,6 +118,24 @@ def _page(reader: Reader, filter: Filter, cursor: str | None, limit: int) -> dic
         "has_more": has_more,
         "next_cursor": Cursor.of(runs[-1]).encode() if has_more else None,
         "filters_applied": filter.applied(),
+    }
+
+
+def _sorted_page(reader: Reader, query: RunsQuery) -> dict[str, Any]:
+    sort, order = query.sort, query.order
+    after = SortedCursor.decode(query.cursor, sort, order) if query.cursor else None
+    found, total = reader.sorted_page(query, sort, order, after, query.limit + 1)
+    has_more = len(found) > query.limit
+    runs = found[: query.limit]
+    last = SortedCursor.of(runs[-1], sort, order).encode() if has_more else None
+    for run in runs:
+        del run["position"]
+    return {
+        "runs": runs,
+        "total_count": total,
+        "has_more": has_more,
+        "next_cursor": last,
+        "filters_applied": query.applied(),
     }
 
 

@@ -321,3 +321,81 @@ def test_a_filter_reads_only_its_columns(filled: Store) -> None:
     assert "agent_name" in text
     for column in ("trigger", "session_id", "input", "tags", "cost_usd", "ended_at"):
         assert column not in text, text
+
+
+def test_facets(filled: Store) -> None:
+    """Values of every field that runs are chosen by, with their numbers."""
+    found: dict[str, dict[str, int]] = {}
+    for row in ask(filled, "runs_facets", filter={"not_status": ["queued"]}, **EVER):
+        found.setdefault(row["facet"], {})[row["value"]] = row["total"]
+    assert found.keys() == {"status", "trigger", "agent", "service", "environment", "waiting"}
+    assert found["agent"]["writer"] == 2
+    assert found["waiting"]["true"] == 2
+    assert found["environment"]["prod"] == 1
+    assert found["trigger"]["cli"] == 1
+
+
+def test_tools_and_models_of_runs(filled: Store) -> None:
+    """A run counts once for a tool, however often it called it."""
+    insert(filled, "tool_calls_data", made_call("t4", "a", 1.5, tool_name="search"))
+    tools = ask(filled, "runs_tools", filter={"trigger": ["api", "cli"]}, **EVER)
+    assert [(row["value"], row["total"]) for row in tools] == [("search", 2), ("fetch", 1)]
+    models = ask(filled, "runs_models", filter={"agent": ["writer"]}, **EVER)
+    assert [(row["value"], row["total"]) for row in models] == [("tiny", 1)]
+
+
+@pytest.mark.parametrize("sort", ["started", "duration", "cost", "tokens"])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_sorted_pages_are_one_list(filled: Store, sort: str, direction: int) -> None:
+    """In every order, pages of one are the same as one page of all."""
+
+    def page(limit: int, after: float, after_id: str) -> list[dict[str, Any]]:
+        return ask(
+            filled, "runs_sorted", filter={"parent": [""]}, **EVER, sort=sort, direction=direction,
+            after_position=after, after_id=after_id, limit=limit,
+        )  # fmt: skip
+
+    whole = page(100, float("-inf"), "")
+    assert [row["position"] for row in whole] == sorted(row["position"] for row in whole)
+    single: list[dict[str, Any]] = []
+    while True:
+        last = (single[-1]["position"], single[-1]["run_id"]) if single else (float("-inf"), "")
+        found = page(1, *last)
+        if not found:
+            break
+        single += found
+    assert single == whole
+
+
+def test_an_unknown_order_is_an_error(filled: Store) -> None:
+    """A name that means nothing is not passed over."""
+    with pytest.raises(StoreRejected, match="does not know this order"):
+        ask(
+            filled, "runs_sorted", filter={}, **EVER, sort="colour", direction=1,
+            after_position=float("-inf"), after_id="", limit=1,
+        )  # fmt: skip
+
+
+def test_changes_come_in_their_order(filled: Store) -> None:
+    """By when a run changed; a run whose heartbeats stopped changed when it was lost."""
+    insert(
+        filled,
+        "runs_data",
+        run("n1", 300, version=5_000_000_000_000_002),
+        run("n2", 300, version=5_000_000_000_000_002),
+    )
+
+    def changed(after_us: int, after_id: str, limit: int = 10) -> list[str]:
+        found = ask(filled, "runs_changed", **{"from": "1970-01-01"}, after_us=after_us, after_id=after_id, limit=limit)
+        return [row["run_id"] for row in found]
+
+    assert changed(5_000_000_000_000_000, "") == ["n1", "n2"]
+    assert changed(5_000_000_000_000_000, "", limit=1) == ["n1"]
+    assert changed(5_000_000_000_000_002, "n1") == ["n2"]
+    assert changed(5_000_000_000_000_002, "n2") == []
+    heartbeat_us = 1_768_478_400_000_000  # noon
+    insert(filled, "runs_data", run("n4", 0, None, version=7, heartbeat_interval_ms=1000, last_heartbeat_at=at(10)))
+    (lost,) = rows(filled, "SELECT * FROM runs WHERE run_id = 'n4'")
+    assert lost["status"] == "lost"
+    found = ask(filled, "runs_changed", **{"from": "1970-01-01"}, after_us=8, after_id="", limit=100)
+    assert {row["run_id"]: row["changed_us"] for row in found}["n4"] == heartbeat_us + 13_000_000

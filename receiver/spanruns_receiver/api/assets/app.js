@@ -7,11 +7,17 @@ import { cost, count, percent } from "/assets/format.js";
 import { row } from "/assets/list.js";
 
 const STATUSES = ["running", "waiting", "queued", "success", "failed", "cancelled", "lost"];
-const EVERY_MS = 2000;
+// Events say when something has changed; without them it is asked for again and again.
+const LISTENING_MS = 15000;
+const POLLING_MS = 2000;
+const AT_MOST_EVERY_MS = 1000;
 const state = read();
 let pages = [];
 let asking = null;
 let timer = 0;
+let listening = false;
+let refreshed = 0;
+let again = false;
 
 function read() {
   const query = new URLSearchParams(location.search);
@@ -34,8 +40,27 @@ function write() {
   history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
 }
 
+function later(ms) {
+  clearTimeout(timer);
+  if (!document.hidden) timer = setTimeout(refresh, ms);
+}
+
+function listen() {
+  const source = new EventSource("/api/events");
+  // While an answer is on its way another question would only stop it.
+  const soon = () => (asking ? (again = true) : later(Math.max(0, refreshed + AT_MOST_EVERY_MS - Date.now())));
+  for (const name of ["run_started", "run_updated", "run_completed", "run_failed"]) source.addEventListener(name, soon);
+  source.addEventListener("open", () => (listening = true));
+  source.addEventListener("error", () => {
+    listening = false;
+    if (!asking) later(POLLING_MS);
+  });
+}
+
 async function refresh() {
   clearTimeout(timer);
+  refreshed = Date.now();
+  again = false;
   asking?.abort();
   const mine = (asking = new AbortController());
   try {
@@ -52,7 +77,8 @@ async function refresh() {
     if (error.name === "AbortError") return;
     live(error.message, true);
   }
-  if (!document.hidden) timer = setTimeout(refresh, EVERY_MS);
+  asking = null;
+  later(again ? AT_MOST_EVERY_MS : listening ? LISTENING_MS : POLLING_MS);
 }
 
 async function more() {
@@ -161,6 +187,7 @@ function start() {
   document.addEventListener("visibilitychange", () => !document.hidden && refresh());
   if (state.run) show(state.run, shut);
   refresh();
+  listen();
 }
 
 start();

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spanruns_receiver.api.cursor import Cursor
+from spanruns_receiver.api.cursor import Cursor, SortedCursor
 from spanruns_receiver.api.errors import BadParameter
 
 
@@ -39,3 +39,28 @@ def test_anything_else_is_a_bad_parameter(text: str) -> None:
     with pytest.raises(BadParameter) as caught:
         Cursor.decode(text)
     assert caught.value.parameter == "cursor"
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.text(min_size=1, max_size=64))
+def test_a_sorted_cursor_comes_back_as_it_was(position: float, run_id: str) -> None:
+    """Every number survives to its last bit."""
+    cursor = SortedCursor("cost", "asc", position, run_id)
+    assert SortedCursor.decode(cursor.encode(), "cost", "asc") == cursor
+
+
+@pytest.mark.parametrize("text", ["", "x", SortedCursor("cost", "asc", float("inf"), "a").encode()])
+def test_a_sorted_cursor_is_checked(text: str) -> None:
+    """What we did not give is refused by name."""
+    with pytest.raises(BadParameter, match="cursor"):
+        SortedCursor.decode(text, "cost", "asc")
+
+
+def test_a_cursor_fits_only_its_order() -> None:
+    """A cursor of one order says nothing in another."""
+    text = SortedCursor("cost", "asc", 1.5, "a").encode()
+    with pytest.raises(BadParameter, match="belongs to another order"):
+        SortedCursor.decode(text, "cost", "desc")
+    with pytest.raises(BadParameter):
+        Cursor.decode(text)
+    with pytest.raises(BadParameter):
+        SortedCursor.decode(Cursor(datetime(2026, 1, 1, tzinfo=UTC), "a").encode(), "cost", "asc")

@@ -63,6 +63,30 @@ def test_pages_follow_their_cursor(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sort", "order", "expected"),
+    [
+        ("started", "asc", ["a", "a.1", "b/c d?", "c", "d"]),
+        ("duration", "desc", ["b/c d?", "a", "a.1", "c", "d"]),
+        ("duration", "asc", ["d", "a.1", "c", "a", "b/c d?"]),
+        ("cost", "desc", ["a", "a.1", "b/c d?", "c", "d"]),
+        ("tokens", "asc", ["a", "a.1", "b/c d?", "c", "d"]),
+    ],
+)
+def test_other_orders(client: TestClient, sort: str, order: str, expected: list[str]) -> None:
+    """Every order, both ways, page by page; runs that are equal come by their id."""
+    found: list[str] = []
+    parameters: dict[str, str | int] = {"sort": sort, "order": order, "limit": 2}
+    while True:
+        answer = client.get("/api/runs", params=parameters).json()
+        assert answer["total_count"] == 5
+        found += ids(answer)
+        if not answer["has_more"]:
+            break
+        parameters["cursor"] = answer["next_cursor"]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
     ("query", "expected"),
     [
         ("agent=planner&agent=writer&status=success", ["a.1", "a"]),
@@ -104,6 +128,9 @@ def test_an_answer_says_which_filters_it_has(client: TestClient) -> None:
         ("limit=201", "limit"),
         ("limit=many", "limit"),
         ("cursor=nonsense", "cursor"),
+        ("sort=cost&cursor=nonsense", "cursor"),
+        ("sort=colour", "sort"),
+        ("order=up", "order"),
         ("status=done", "status"),
         ("status=success&status=", "status"),
         ("from=yesterday", "from"),
