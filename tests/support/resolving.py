@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from spanruns_receiver.decode import Signal, decode
 from spanruns_receiver.resolver.passes import resolve_traces
 from spanruns_receiver.resolver.stage import Stage
@@ -106,6 +107,13 @@ def expected_outcomes() -> dict[str, dict[str, Any]]:
 def request(name: str) -> bytes:
     """A captured trace request."""
     return (FIXTURES / "otlp" / f"{name}.pb").read_bytes()
+
+
+def traces_of(name: str) -> set[str]:
+    """The ids of a captured request's traces."""
+    found = ExportTraceServiceRequest.FromString(request(name))
+    scopes = [scope for resource in found.resource_spans for scope in resource.scope_spans]
+    return {span.trace_id.hex() for scope in scopes for span in scope.spans}
 
 
 def differences(expected: dict[str, Any], outcome: dict[str, Any]) -> list[str]:
