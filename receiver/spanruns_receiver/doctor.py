@@ -138,7 +138,7 @@ def _store(settings: Settings, running: dict[str, Any] | None) -> Iterator[Findi
         yield Finding("store", False, str(error))
         return
     try:
-        steps = migrate.status(store)
+        steps = migrate.status(store, shared=not settings.embedded)
     except SpanrunsError as error:
         yield Finding("store", False, str(error))
         return

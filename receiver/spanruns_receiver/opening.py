@@ -19,12 +19,13 @@ _RETRY_S = 1.0
 class OpeningStore:
     """A `Store` over the one at `url`. Until that can be opened every call raises `StoreUnavailable`.
 
-    So a receiver can start, and take requests into its spool, while ClickHouse is away.
+    `shared`: whether others write raw rows there, as everyone may on a server. So a receiver can start, and take requests into its spool, while ClickHouse is away.
     """
 
-    def __init__(self, url: str, *, opener: Callable[[str], Store] = open_store) -> None:
+    def __init__(self, url: str, *, shared: bool = True, opener: Callable[[str], Store] = open_store) -> None:
         self.database = DATABASE
         self._url = url
+        self._shared = shared
         self._opener = opener
         self._store: Store | None = None
         self._lock = threading.Lock()
@@ -43,7 +44,7 @@ class OpeningStore:
             store = None
             try:
                 store = self._opener(self._url)
-                applied = migrate.apply(store)
+                applied = migrate.apply(store, shared=self._shared)
             except BaseException:
                 self._not_before = time.monotonic() + _RETRY_S
                 if store is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from spanruns_schema.arrivals import ARRIVALS
 from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import Store
 
@@ -28,7 +29,7 @@ from spanruns_receiver.serve import Tls, WebServer, listen
 from spanruns_receiver.settings import Settings
 from spanruns_receiver.spool import Damage, Spool, SpoolLimits
 from spanruns_receiver.spool.files import write_whole
-from spanruns_receiver.writer import Pace, Writer
+from spanruns_receiver.writer import Facts, Pace, Writer
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ _log = logging.getLogger(__name__)
 RUNNING_FILE = "running.json"
 _DOOR_GRACE_S = 5.0
 _RESOLVER_GRACE_S = 15.0
+# Beyond about this many the store's own mapping is quicker (docs/decisions/0003-facts-by-the-receiver.md).
+_OWN_FACTS_ITEMS = 2_000
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ class Process:
             store,
             self.health.metrics,
             Pace(settings.batch_bytes, settings.batch_interval_ms / 1000),
+            # Others may write to a server; there the views on the raw tables map every row.
+            facts=Facts(_OWN_FACTS_ITEMS, ARRIVALS) if settings.embedded else Facts(),
             on_stored=resolver.poke if resolver else lambda: None,
         )
         writer.start()
@@ -147,7 +152,7 @@ class Process:
         return Spool(self._settings.data / "spool", limits, on_damage=damaged)
 
     def _store(self) -> Store:
-        store = OpeningStore(self._settings.store_url)
+        store = OpeningStore(self._settings.store_url, shared=not self._settings.embedded)
         try:
             store.open()
         except StoreUnavailable as error:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from importlib import resources
 from typing import Literal
 
+from spanruns_schema.arrivals import arrival_tables, arrival_views
 from spanruns_schema.dialects import mapping_views
 from spanruns_schema.errors import SchemaError, StoreError
 from spanruns_schema.store import Store, rows
@@ -52,42 +53,59 @@ class Step:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def steps() -> list[Step]:
-    """Every object this version knows, in the order in which they are applied."""
+def steps(*, shared: bool = True) -> list[Step]:
+    """Every object this version knows, in the order in which they are applied.
+
+    In a store that is not `shared` nobody but one receiver writes raw rows: the mapping's views are on `arrivals`.
+    """
+    mapping = mapping_views() if shared else arrival_views()
     return [
         *_read("migrations", "migration"),
-        *(Step(name, "mapping", sql) for name, sql in mapping_views().items()),
+        *(Step(name, "view", sql) for name, sql in ({} if shared else arrival_tables()).items()),
+        *(Step(name, "mapping", sql) for name, sql in mapping.items()),
         *_read("views", "view"),
     ]
 
 
-def status(store: Store) -> list[Step]:
+def status(store: Store, *, shared: bool = True) -> list[Step]:
     """Every step with its state in this store, objects unknown to this version last."""
     ledger = _ledger(store)
-    known = [Step(s.name, s.kind, s.sql, _state(s, ledger)) for s in steps()]
+    known = [Step(s.name, s.kind, s.sql, _state(s, ledger)) for s in steps(shared=shared)]
     names = {step.name for step in known}
     unknown = [Step(name, "migration", "", State.UNKNOWN) for name in sorted(ledger.keys() - names)]
     return known + unknown
 
 
-def apply(store: Store, *, dry_run: bool = False) -> list[Step]:
+def apply(store: Store, *, dry_run: bool = False, shared: bool = True) -> list[Step]:
     """Bring the store to this version's schema; returns the steps that were (with `dry_run`: would be) applied.
 
     Raises `SchemaError` when the store has migrations that this version does not know, or knows with other text.
     """
-    found = status(store)
+    found = status(store, shared=shared)
     _refuse(found)
-    todo = [step for step in found if step.state is not State.APPLIED]
+    todo = [step for step in found if step.state in (State.PENDING, State.CHANGED)]
     if dry_run:
         return todo
     store.command(LEDGER)
     for step in todo:
         _run(store, step)
-        store.command(
-            "INSERT INTO schema_migrations (name, checksum) SELECT {name:String}, {checksum:String}",
-            {"name": step.name, "checksum": step.checksum},
-        )
+        _note(store, step.name, step.checksum)
+    _drop(store, (arrival_views() if shared else mapping_views()).keys() & {step.name for step in found})
     return todo
+
+
+def _drop(store: Store, views: Iterable[str]) -> None:
+    """Drop views of the mapping that another kind of store has; those that map in their place are there already."""
+    for name in sorted(views):
+        store.command(f"DROP VIEW IF EXISTS {name} SYNC")
+        _note(store, name, "")
+
+
+def _note(store: Store, name: str, checksum: str) -> None:
+    store.command(
+        "INSERT INTO schema_migrations (name, checksum) SELECT {name:String}, {checksum:String}",
+        {"name": name, "checksum": checksum},
+    )
 
 
 def _refuse(found: Iterable[Step]) -> None:
@@ -118,7 +136,10 @@ def _state(step: Step, ledger: dict[str, str]) -> State:
 
 def _ledger(store: Store) -> dict[str, str]:
     try:
-        found = rows(store, "SELECT name, argMax(checksum, applied_at) AS sum FROM schema_migrations GROUP BY name")
+        found = rows(
+            store,
+            "SELECT name, argMax(checksum, applied_at) AS sum FROM schema_migrations GROUP BY name HAVING sum != ''",
+        )
     except StoreError as error:
         if error.code == 60:  # no ledger yet
             return {}

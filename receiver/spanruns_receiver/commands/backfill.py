@@ -48,7 +48,7 @@ def backfill(
     refuse_if_served(settings, "stop it, backfill, and start it again; with a ClickHouse server it may go on")
     opened = open_store(settings.store_url, create=False)
     try:
-        migrate.apply(opened)
+        migrate.apply(opened, shared=not settings.embedded)
         with _stoppable() as stop, _Bar(stop, start) as bar:
             done = backfilling.backfill(opened, start, end, restart=restart, on_progress=bar.show)
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from spanruns_schema.dialects.dialect import Dialect
 
@@ -44,6 +44,11 @@ def stripped(around: Iterable[bytes]) -> Text:
     if not expression.pattern:
         return bytes
     return lambda value: expression.sub(b"", value)
+
+
+def translated(names: Sequence[Mapping[str, Sequence[str]]]) -> dict[bytes, bytes]:
+    """The name behind which a word stands, by word."""
+    return {word.encode(): name.encode() for group in names for name, said in group.items() for word in said}
 
 
 def under_prefix(attributes: Pairs, prefix: bytes) -> bytes:

@@ -14,9 +14,18 @@ from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 
 from spanruns_receiver.decode.values import Pairs
 from spanruns_receiver.facts import json_text
-from spanruns_receiver.facts.conditions import Test, Text, affixes, json_path, match_any, stripped, under_prefix
+from spanruns_receiver.facts.conditions import (
+    Test,
+    Text,
+    affixes,
+    json_path,
+    match_any,
+    stripped,
+    translated,
+    under_prefix,
+)
 
-NO_PAIRS: Pairs = []
+_NO_VALUES = (b"", b"<REDACTED>")
 
 
 class Raw:
@@ -115,7 +124,6 @@ class Reading:
         self._decodes = dialect.json_values
         self.excludes_cache = dialect.input_excludes_cache
         self._strip = stripped(affixes(dialect) + (affixes(base) if dialect is not base else []))
-        self._frameworks = {name.encode() for name in base.frameworks}
         own = [dialect] if dialect is base else [dialect, base]
         self._roles: Rules = [
             (b"shadow" if role.shadow else role.role.encode(), self._when(of, role.when))
@@ -127,8 +135,8 @@ class Reading:
         self._markers = [self._when(of, marker.when) for of, marker in markers]
         self._marker_parent = first([self._source(marker.parent) for _, marker in markers])
         self._fields: dict[str, Source] = {}
-        words = [(said, name) for of in [*others, base] for name, all_ in of.operations.items() for said in all_]
-        self._operations = {said.encode(): name.encode() for said, name in reversed(words)}
+        self._operations = translated([of.operations for of in [*others, base]])
+        self._providers = translated([{"": base.frameworks}, *(of.providers for of in [*others, base])])
         self._ranks = self._reachable(slots)
 
     def _reachable(self, slots: Slots) -> dict[bytes, int]:
@@ -145,7 +153,7 @@ class Reading:
     def read(self, raw: Raw) -> None:
         """Fill `raw.values`: the first value of every slot."""
         ranks = self._ranks
-        known = [(rank, value) for key, value in raw.attributes if (rank := ranks.get(key)) and value]
+        known = [(rank, value) for key, value in raw.attributes if (rank := ranks.get(key)) and value not in _NO_VALUES]
         known.sort(reverse=True)
         if self._decodes:
             known = [(rank, json_text.string(value)) for rank, value in known]
@@ -178,8 +186,8 @@ class Reading:
 
     def provider(self, raw: Raw) -> bytes:
         """The provider of the model; empty where the value names a framework."""
-        value = json_text.string(self.field("provider")(raw))
-        return b"" if value in self._frameworks else value
+        value = json_text.string(self.field("provider")(raw)).lower()
+        return self._providers.get(value, value)
 
     def operation(self, raw: Raw) -> bytes:
         """What the model was asked for, in the convention's words; `chat` where nobody says."""

@@ -35,7 +35,8 @@ class Batch:
     `last`.
 
     A batch that had to be split names the only `table` it is for, and one within a single request which
-    `items` (from, below) of it.
+    `items` (from, below) of it. With `facts` the writer inserts the facts of its rows beside them; else the
+    store maps them.
     """
 
     signal: Signal
@@ -43,6 +44,7 @@ class Batch:
     last: int
     table: str = ""
     items: tuple[int, int] | None = None
+    facts: bool = False
 
 
 @dataclass(frozen=True)

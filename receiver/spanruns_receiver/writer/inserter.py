@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Mapping
 
 from spanruns_schema.errors import StoreError, StoreRejected
 from spanruns_schema.store import Store
@@ -33,12 +34,14 @@ class Inserter:
         self._stop = stop
         self._failing_since: float | None = None
 
-    def insert(self, table: str, block: Block, token: str) -> StoreRejected | None:
-        """Insert `block` under `token`; returns the store's refusal when the block itself is at fault.
+    def insert(
+        self, table: str, block: Block, token: str, given: Mapping[str, str | int | float] | None = None
+    ) -> StoreRejected | None:
+        """Insert `block` under `token` with the settings `given`; returns the store's refusal when the block itself is at fault.
 
         Raises `StoppedError`.
         """
-        settings: dict[str, str | int | float] = {}
+        settings = dict(given or {})
         attempt = 0
         while True:
             started = time.perf_counter()

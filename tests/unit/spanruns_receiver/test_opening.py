@@ -57,7 +57,7 @@ def test_schema_is_applied_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening applies the schema; opening again does nothing."""
     applied: list[Store] = []
 
-    def apply(store: Store) -> list[Step]:
+    def apply(store: Store, *, shared: bool) -> list[Step]:
         applied.append(store)
         return []
 
@@ -73,7 +73,7 @@ def test_schema_is_applied_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_schema_that_cannot_be_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A schema of a newer version is not waited for."""
 
-    def refuse(store: Store) -> None:
+    def refuse(store: Store, *, shared: bool) -> None:
         raise SchemaError("upgrade")
 
     monkeypatch.setattr(migrate, "apply", refuse)

@@ -37,7 +37,7 @@ def _states(store: EmbeddedStore) -> dict[str, State]:
 
 def test_apply_runs_everything_once(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dry run changes nothing, the first apply does it all, the second finds nothing to do."""
-    monkeypatch.setattr(migrate, "steps", lambda: TWO)
+    monkeypatch.setattr(migrate, "steps", lambda **_: TWO)
     assert _names(migrate.apply(empty, dry_run=True)) == ["0001_things", "all_things"]
     assert _states(empty) == {"0001_things": State.PENDING, "all_things": State.PENDING}
     assert _names(migrate.apply(empty)) == ["0001_things", "all_things"]
@@ -47,11 +47,11 @@ def test_apply_runs_everything_once(empty: EmbeddedStore, monkeypatch: pytest.Mo
 
 def test_a_changed_view_is_replaced(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A view with new text is applied again; its table stays."""
-    monkeypatch.setattr(migrate, "steps", lambda: TWO)
+    monkeypatch.setattr(migrate, "steps", lambda **_: TWO)
     migrate.apply(empty)
     empty.command("INSERT INTO things VALUES (3)")
     doubled = Step("all_things", "view", "CREATE OR REPLACE VIEW all_things AS SELECT a * 2 AS a FROM things")
-    monkeypatch.setattr(migrate, "steps", lambda: [TWO[0], doubled])
+    monkeypatch.setattr(migrate, "steps", lambda **_: [TWO[0], doubled])
     assert _states(empty)["all_things"] is State.CHANGED
     assert _names(migrate.apply(empty)) == ["all_things"]
     assert rows(empty, "SELECT a FROM all_things") == [{"a": 6}]
@@ -59,18 +59,18 @@ def test_a_changed_view_is_replaced(empty: EmbeddedStore, monkeypatch: pytest.Mo
 
 def test_a_changed_migration_is_refused(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A migration whose text is not the one that was applied stops everything."""
-    monkeypatch.setattr(migrate, "steps", lambda: TWO)
+    monkeypatch.setattr(migrate, "steps", lambda **_: TWO)
     migrate.apply(empty)
-    monkeypatch.setattr(migrate, "steps", lambda: [Step("0001_things", "migration", "SELECT 1"), TWO[1]])
+    monkeypatch.setattr(migrate, "steps", lambda **_: [Step("0001_things", "migration", "SELECT 1"), TWO[1]])
     with pytest.raises(SchemaError, match="0001_things was applied with other text"):
         migrate.apply(empty)
 
 
 def test_an_unknown_migration_is_refused(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that a newer version has migrated is not touched."""
-    monkeypatch.setattr(migrate, "steps", lambda: TWO)
+    monkeypatch.setattr(migrate, "steps", lambda **_: TWO)
     migrate.apply(empty)
-    monkeypatch.setattr(migrate, "steps", lambda: TWO[1:])
+    monkeypatch.setattr(migrate, "steps", lambda **_: TWO[1:])
     with pytest.raises(SchemaError, match="does not know: upgrade"):
         migrate.apply(empty)
 
@@ -83,10 +83,10 @@ def test_a_mapping_view_is_modified_in_place(empty: EmbeddedStore, monkeypatch: 
         text = f"CREATE MATERIALIZED VIEW IF NOT EXISTS copy_mv TO copies AS\n{select}"
         return [TWO[0], Step("0002_copies", "migration", copy), Step("copy_mv", "mapping", text)]
 
-    monkeypatch.setattr(migrate, "steps", lambda: mapping("SELECT a FROM things"))
+    monkeypatch.setattr(migrate, "steps", lambda **_: mapping("SELECT a FROM things"))
     migrate.apply(empty)
     empty.command("INSERT INTO things VALUES (1)")
-    monkeypatch.setattr(migrate, "steps", lambda: mapping("SELECT a + 10 AS a FROM things"))
+    monkeypatch.setattr(migrate, "steps", lambda **_: mapping("SELECT a + 10 AS a FROM things"))
     migrate.apply(empty)
     empty.command("INSERT INTO things VALUES (2)")
     assert rows(empty, "SELECT a FROM copies ORDER BY a") == [{"a": 1}, {"a": 12}]
@@ -97,3 +97,26 @@ def test_several_may_apply_at_once(empty: EmbeddedStore) -> None:
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: migrate.apply(empty), range(3)))
     assert set(_states(empty).values()) == {State.APPLIED}
+
+
+def test_store_of_one_writer_has_no_views_on_its_raw_tables(empty: EmbeddedStore) -> None:
+    """A store that others no longer write to loses them, and gets them back; each time everything is applied."""
+    mapping = {"span_facts_mv", "event_facts_mv"}
+    arrived = {f"arrived_{name}" for name in mapping}
+
+    def on_facts() -> set[str]:
+        found = rows(
+            empty,
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView' "
+            "AND as_select LIKE '%SpanAttributes%' OR as_select LIKE '%LogAttributes%'",
+        )
+        return {row["name"] for row in found}
+
+    migrate.apply(empty)
+    assert on_facts() == mapping
+    migrate.apply(empty, shared=False)
+    assert on_facts() == arrived
+    assert migrate.apply(empty, shared=False) == []
+    assert {step.state for step in migrate.status(empty, shared=False)} == {State.APPLIED}
+    assert mapping <= set(_names(migrate.apply(empty)))
+    assert on_facts() == mapping
