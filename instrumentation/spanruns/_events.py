@@ -91,13 +91,10 @@ class Lifecycle:
         attributes.update(more)
         outbox.put(self._record(PREFIX + name, attributes, state.trace_id, state.span_id))
 
-    def emit_queued(self, attributes: Mapping[str, Any], trace_id: int) -> None:
-        """Queue the event of a run that somebody else will start.
-
-        It has an id and a trace, but no span yet.
-        """
+    def emit_queued(self, attributes: Mapping[str, Any], trace_id: int, span_id: int) -> None:
+        """Queue the event of a run that somebody else will start; its id tells which, its span id is of no span."""
         if self._outbox is not None:
-            self._outbox.put(self._record("spanruns.run.queued", dict(attributes), trace_id, 0))
+            self._outbox.put(self._record("spanruns.run.queued", dict(attributes), trace_id, span_id))
 
     def progress(self, state: RunState, done: int | None, total: int | None) -> None:
         """Remember how far a run is; it is sent at most every PROGRESS_S."""

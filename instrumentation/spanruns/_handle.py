@@ -169,6 +169,7 @@ class Run:
 
         try:
             self._ended_as = "waiting"
+            self._identify("spanruns.run.id", self.run_id)  # both parts of the run say the same
             self.emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
             return _resume.token_of(self, dict(getattr(self._span, "attributes", None) or {}))
         except Exception:

@@ -5,6 +5,7 @@ Run id, queued time and trigger travel as headers of ours, trace context and bag
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def _announce(
         identity = {key: value for key, value in known.items() if value is not None}
         identity.update({"spanruns.kind": "run", "spanruns.run.kind": kind, "gen_ai.agent.name": name})
         identity.update(pipeline.surroundings())
-        pipeline.lifecycle.emit_queued(identity, span.get_span_context().trace_id)
+        pipeline.lifecycle.emit_queued(identity, span.get_span_context().trace_id, random.getrandbits(64) or 1)
 
 
 def new_run_id() -> str:

@@ -38,9 +38,12 @@ _KEPT: Final = (
 def token_of(run: Run, attributes: dict[str, Any]) -> str:
     """The token of a suspended run: text that is safe in a URL, a database or a message."""
     context = run.span.get_span_context()
+    around = getattr(run.span, "parent", None)
     kept = {key: attributes[key] for key in _KEPT if key in attributes}
     content = {"v": 1, "run": run.run_id, "t": run.trace_id, "s": run.span_id, "a": kept}
     content["f"] = int(context.trace_flags)
+    if around is not None:
+        content["p"] = f"{around.span_id:016x}"
     text = json.dumps(content, separators=(",", ":"), default=str)
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
@@ -61,6 +64,7 @@ def resume(token: str) -> RunBlock:
             attributes=attributes,
             run_id=str(content["run"]),
             parent=_parent(content),
+            links=(trace.Link(_context(content, content["s"])),),
             event="resumed",
         )
     except Exception as error:
@@ -78,14 +82,16 @@ def _read(token: str) -> dict[str, Any]:
     return content
 
 
-def _parent(content: dict[str, Any]) -> Context:
-    """The new span belongs below the one that was suspended, in the same trace."""
-    span = trace.NonRecordingSpan(
-        trace.SpanContext(
-            int(content["t"], 16),
-            int(content["s"], 16),
-            is_remote=True,
-            trace_flags=trace.TraceFlags(int(content["f"])),
-        )
-    )
-    return trace.set_span_in_context(span)
+def _parent(content: dict[str, Any]) -> Context | None:
+    """The new span stands beside the suspended one: below the same parent, or a root of its own that links to it.
+
+    Below the suspended span it would be a part of that span, and the run would have ended before it.
+    """
+    if "p" not in content:
+        return Context()
+    return trace.set_span_in_context(trace.NonRecordingSpan(_context(content, content["p"])), Context())
+
+
+def _context(content: dict[str, Any], span_id: str) -> trace.SpanContext:
+    flags = trace.TraceFlags(int(content["f"]))
+    return trace.SpanContext(int(content["t"], 16), int(span_id, 16), is_remote=True, trace_flags=flags)

@@ -24,7 +24,13 @@ _OPERATIONS = {"agent": "invoke_agent", "workflow": "invoke_workflow"}
 _DEFAULTS = Settings()
 
 
-def open_run(name: str, attributes: Mapping[str, Any], capture: bool, parent: Context | None = None) -> Run:
+def open_run(
+    name: str,
+    attributes: Mapping[str, Any],
+    capture: bool,
+    parent: Context | None = None,
+    links: Sequence[trace.Link] = (),
+) -> Run:
     """Start the span of a run in the current (or the given) context."""
     pipeline = _pipeline.current()
     limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
@@ -33,6 +39,7 @@ def open_run(name: str, attributes: Mapping[str, Any], capture: bool, parent: Co
         f"{operation} {name}" if operation else name,
         parent,
         attributes=attributes,
+        links=links,
         start_time=_clock.now_ns(),
     )
     state = pipeline.registry.run_of(span.get_span_context().span_id) if pipeline is not None else None
@@ -88,10 +95,12 @@ class RunBlock:
         input: object = None,
         capture: bool = True,
         parent: Context | None = None,
+        links: Sequence[trace.Link] = (),
         event: str | None = None,
     ) -> None:
         self._name = name
         self._event = event
+        self._links = links
         self._attributes = attributes
         self._capture = capture
         self._parent = parent
@@ -127,7 +136,7 @@ class RunBlock:
                 if self._capture and (args or kwargs):
                     named = arguments.named(args, kwargs)
                     attributes = {**static, **self._captured(named)}
-                return open_run(name, attributes, self._capture, self._parent)
+                return open_run(name, attributes, self._capture, self._parent, self._links)
             except Exception:
                 _guard.swallow("starting a run")
                 return None
@@ -166,7 +175,7 @@ class RunBlock:
             attributes = self._named(name)
             if self._parameters is not None:
                 attributes.update(self._captured(self._parameters))
-            run = open_run(name, attributes, self._capture, self._parent)
+            run = open_run(name, attributes, self._capture, self._parent, self._links)
             if self._input is not None:
                 run.set_input(self._input)
             if self._event is not None:

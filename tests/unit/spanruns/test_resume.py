@@ -22,7 +22,8 @@ def test_resumed_run_is_the_same_run(captured: Captured) -> None:
     assert first.attributes["spanruns.run.status"] == "waiting"
     assert second.attributes["spanruns.run.status"] == "success"
     assert second.attributes["spanruns.run.id"] == f"{first.trace_id}-{first.span_id}" == run.run_id
-    assert (second.name, second.trace_id, second.parent_id) == (first.name, first.trace_id, first.span_id)
+    assert first.attributes["spanruns.run.id"] == run.run_id
+    assert (second.name, second.parent_id) == (first.name, None)
     same = ("gen_ai.agent.name", "gen_ai.agent.version", "session.id", "spanruns.run.trigger", "spanruns.run.kind")
     assert [second.attributes[key] for key in same] == [first.attributes[key] for key in same]
     assert [event.name for event in captured.events] == ["started", "waiting", "started", "resumed"]
@@ -39,7 +40,17 @@ def test_run_may_be_suspended_again(captured: Captured) -> None:
     first, second, third = captured.runs
     run_id = f"{first.trace_id}-{first.span_id}"
     assert [run.attributes.get("spanruns.run.id") for run in (second, third)] == [run_id, run_id]
-    assert third.parent_id == second.span_id
+
+
+def test_sub_run_goes_on_below_its_parent(captured: Captured) -> None:
+    """A run inside another stays there: in the same trace, below the same span, linked to where it paused."""
+    with spanruns.run("outer") as outer, spanruns.run("inner") as inner:
+        token = inner.suspend("bob")
+    with spanruns.run("somewhere else"), spanruns.resume(token) as resumed:
+        links = resumed.span.links  # type: ignore[attr-defined] # an SDK span
+        assert [f"{link.context.span_id:016x}" for link in links] == [inner.span_id]
+    found = [run for run in captured.runs if run.attributes["gen_ai.agent.name"] == "inner"]
+    assert [(run.trace_id, run.parent_id) for run in found] == [(outer.trace_id, outer.span_id)] * 2
 
 
 def test_failure_after_suspending_is_a_failure(captured: Captured) -> None:
