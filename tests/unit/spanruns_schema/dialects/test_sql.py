@@ -1,0 +1,73 @@
+"""The small pieces of SQL, asked of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from spanruns_schema.dialects.sql import (
+    first,
+    json_path,
+    match_any,
+    of_event,
+    quote,
+    stripped,
+    translated,
+    under_prefix,
+)
+from spanruns_schema.embedded import EmbeddedStore
+from spanruns_schema.store import rows
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    """An engine."""
+    found = EmbeddedStore(tmp_path_factory.mktemp("store"))
+    yield found
+    found.close()
+
+
+EVENTS = "map('k', 'one') AS e1, map('k', 'two') AS e2, [('a', e1), ('b', map('k', 'other')), ('a', e2), ('a', map())] AS events_"
+SOURCE = f"(SELECT {EVENTS}, events_.1 AS `Events.Name`, events_.2 AS `Events.Attributes`)"
+
+DOCUMENT = quote('{"a": {"b": ["x\\"y", 2, {}]}, "n": null, "e": [], "s": ""}')
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        (quote("it's a \\ back"), "it's a \\ back"),
+        (first(["''", "''"]), ""),
+        (first(["''", "materialize('')", "'b'", "'c'"]), "b"),
+        (match_any("'abc'", ["abc"]), 1),
+        (match_any("'abc'", ["x", "abc"]), 1),
+        (match_any("'abc'", ["ab*"]), 1),
+        (match_any("'abc'", ["*bc", "z"]), 1),
+        (match_any("'abc'", ["*"]), 1),
+        (match_any("''", ["*"]), 0),
+        (match_any("''", ["", "x"]), 1),
+        (match_any("'abc'", ["b*", "*b"]), 0),
+        (stripped("'chat.run.run'", ["\\.run$", "^chat"]), ".run"),
+        (stripped("'as it is'", []), "as it is"),
+        (translated("'LLM'", [{"chat": ["LLM", "x"]}, {"other": ["y"]}]), "chat"),
+        (translated("'unheard'", [{"chat": ["LLM"]}]), "unheard"),
+        (json_path(DOCUMENT, "a.b.1"), 'x"y'),
+        (json_path(DOCUMENT, "a.b.2"), "2"),
+        (json_path(DOCUMENT, "a.b.3"), ""),
+        (json_path(DOCUMENT, "a.b"), '["x\\"y",2,{}]'),
+        (json_path(DOCUMENT, "n"), ""),
+        (json_path(DOCUMENT, "e"), ""),
+        (json_path(DOCUMENT, "s"), ""),
+        (json_path(DOCUMENT, "z.z"), ""),
+        (json_path("'no json'", "a"), ""),
+        (under_prefix("map('p.a', '1', 'q', '2', 'p.b.c', '3')", "p."), '{"a":"1","b.c":"3"}'),
+        (under_prefix("map('q', '2')", "p."), ""),
+        (of_event("a/k"), "one"),
+        (of_event("a/k", last=True), "two"),
+        (of_event("z/k"), ""),
+        (of_event("a/z"), ""),
+    ],
+)
+def test_piece(store: EmbeddedStore, sql: str, value: object) -> None:
+    """Each piece gives what its description says."""
+    assert rows(store, f"SELECT {sql} AS value FROM {SOURCE}") == [{"value": value}]
