@@ -12,8 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from spanruns_receiver.health import Metrics
 from spanruns_receiver.signals import Signal
 from spanruns_receiver.spool import Spool, SpoolLimits
-from spanruns_receiver.writer import Writer
-from spanruns_receiver.writer.writer import Pace
+from spanruns_receiver.writer import Facts, Pace, Writer
+from spanruns_schema.arrivals import ARRIVALS
 from spanruns_schema.errors import StoreRejected, StoreUnavailable
 
 from tests.support.otlp import REQUESTS, traces
@@ -289,7 +289,16 @@ def test_stop_during_an_outage(open_spool: SpoolMaker) -> None:
     assert [insert.token for insert in store.attempts] == [away.attempts[0].token]
 
 
-def test_crash_at_every_insert(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("facts", "tables"),
+    [
+        (Facts(), ["otel_traces"]),
+        (Facts(0, ARRIVALS), ["otel_traces", "otel_traces_arrivals"]),
+        (Facts(100, ARRIVALS), ["otel_traces", "span_facts"]),
+    ],
+    ids=["shared", "arrivals", "own"],
+)
+def test_crash_at_every_insert(tmp_path: Path, facts: Facts, tables: list[str]) -> None:
     """Wherever a process dies, within splits too, the next one makes the same inserts: each span is stored
     once.
 
@@ -313,17 +322,18 @@ def test_crash_at_every_insert(tmp_path: Path) -> None:
         crash()
 
     store.fail = fail
-    with running(spool, store, Pace(batch_bytes=500, interval_s=0)) as (writer, _):
+    with running(spool, store, Pace(batch_bytes=500, interval_s=0), facts=facts) as (writer, _):
         assert writer.wait_until_stored(30)
     spool.close()
     good = spans(*(n for n in range(30) if n not in (7, 22)))
-    assert store.names("otel_traces") == good
+    assert [store.names(table) for table in tables] == [good] * len(tables)
     assert len(crashes) > 20
     for directory, taken in crashes:
         again = Spool(directory, SpoolLimits(2**30, 0))
         after = KeepingStore(refuse, taken=taken)
-        with running(again, after) as (writer, _):
+        with running(again, after, facts=facts) as (writer, _):
             assert writer.wait_until_stored(30)
-        assert after.names("otel_traces") == good
-        assert sorted(letter.items for letter in again.dead) == [1, 1]
+        assert [after.names(table) for table in tables] == [good] * len(tables)
+        letters = sorted((letter.table, letter.items) for letter in again.dead)
+        assert letters == [(table, 1) for table in tables for _ in range(2)]
         again.close()
