@@ -36,11 +36,15 @@ class Watch:
         with self._lock:
             self._depth += 1
 
-    def end(self) -> None:
-        """It has ended, well or not."""
+    def end(self, worked: bool) -> None:
+        """It has ended.
+
+        After a failure the module that failed is still to be seen, and must not be taken for there.
+        """
         with self._lock:
             self._depth -= 1
-        self.check()
+        if worked:
+            self.check()
 
     def check(self) -> None:
         """Call back if it is time."""
@@ -62,11 +66,13 @@ class _Loader(wrapt.ObjectProxy[Any]):
     def exec_module(self, module: ModuleType) -> None:
         for watch in self._self_watches:
             watch.begin()
+        worked = False
         try:
             self.__wrapped__.exec_module(module)
+            worked = True
         finally:
             for watch in self._self_watches:
-                watch.end()
+                watch.end(worked)
 
 
 class _Finder:
