@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Event, Role, Status, Use
-from spanruns_receiver.resolver.tree import Bools, Ints, Nodes, Tree, depths, grow, nearest, nodes, roots, without_cycles
+from spanruns_receiver.resolver.tree import (
+    Bools,
+    Ints,
+    Nodes,
+    Tree,
+    depths,
+    grow,
+    nearest,
+    nodes,
+    roots,
+    without_cycles,
+)
 
 Table = NDArray[np.void]
 
