@@ -13,6 +13,7 @@ from spanruns_schema.errors import StoreError
 from spanruns_schema.resolving import sql
 from spanruns_schema.store import Store, rows
 
+from spanruns_receiver.resolver.missed import last_pass, resolve_missed
 from spanruns_receiver.resolver.passes import resolve_traces
 from spanruns_receiver.resolver.stage import Stage
 
@@ -55,9 +56,11 @@ class Resolver:
     """Keeps `runs`, `tool_calls` and `model_calls` up to date with the facts of `store`, whoever writes them."""
 
     def __init__(self, store: Store, *, since: datetime | None = None) -> None:
-        """Starts with facts written after `since` (an hour ago by default: what arrived while no resolver ran)."""
+        """Starts with facts written after `since`, by default where the last resolver of the store ended."""
         self._store = store
-        self._after = since or datetime.now(UTC) - timedelta(hours=1)
+        self._since = since
+        hour_ago = datetime.now(UTC) - timedelta(hours=1)  # what is older is resolved once, at the start
+        self._after = max(since or hour_ago, hour_ago)
         self._next = self._after
         self._seen: OrderedDict[str, _Trace] = OrderedDict()  # the one touched last stands last
         self._waiting: dict[str, _Trace] = {}  # those that have facts which are not resolved yet
@@ -74,10 +77,14 @@ class Resolver:
     def run_forever(self, stop: threading.Event) -> None:
         """Make passes until `stop` is set, then one last over what is still waiting. Survives a store that is away."""
         stage: Stage | None = None
+        caught_up = False
         while not stop.is_set():
             began = time.monotonic()
             try:
                 stage = stage or Stage(self._store)
+                if not caught_up:
+                    self._catch_up(stage, stop)
+                    caught_up = True
                 more = self.make_pass(stage)
             except StoreError as error:
                 self.failures += 1
@@ -89,6 +96,12 @@ class Resolver:
                 self._wake.wait(self._pause())
                 self._wake.clear()
         self._finish(stage)
+
+    def _catch_up(self, stage: Stage, stop: threading.Event) -> None:
+        """Resolve what was written while no resolver ran, before the window that the passes look through."""
+        since = self._since or last_pass(self._store)
+        if since and since < self._after:
+            self.resolved_facts += resolve_missed(self._store, stage, since, self._after, stop)
 
     def make_pass(self, stage: Stage, *, everything: bool = False) -> bool:
         """Resolve what is due (with `everything`: all that waits); returns whether more is due already."""

@@ -1,0 +1,98 @@
+"""`spanruns resolve`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+from types import FrameType
+
+import typer
+from spanruns_schema.errors import StoreUnavailable
+
+from spanruns_receiver import options
+from spanruns_receiver.cli import set_up_logging
+from spanruns_receiver.commands.schema import refuse_if_served
+from spanruns_receiver.opening import OpeningStore
+from spanruns_receiver.settings import Settings, load_settings
+
+_log = logging.getLogger(__name__)
+
+_RETRY_S = 1.0
+_GRACE_S = 30.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("resolve")(resolve)
+
+
+def resolve(
+    store: options.Store = None,
+    data: options.Data = None,
+    ready_file: options.ReadyFile = None,
+    log_level: options.LogLevel = None,
+) -> None:
+    """Make runs, tool calls and model calls of what others write into the store, until it is stopped.
+
+    For receivers with --no-resolver, and for a Collector that writes into ClickHouse itself. Finds new traces without
+    being told, and what was written while no resolver ran.
+    """
+    settings = load_settings(store=store, data=data, ready_file=ready_file, log_level=log_level)
+    refuse_if_served(settings, "it resolves by itself")
+    set_up_logging(settings.log_level)
+    if settings.ready_file:
+        settings.ready_file.unlink(missing_ok=True)
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    opened = OpeningStore(settings.store_url)
+    try:
+        if _open(opened, settings, stop):
+            _run(opened, settings, stop)
+    finally:
+        opened.close()
+
+
+def _open(store: OpeningStore, settings: Settings, stop: threading.Event) -> bool:
+    """Wait for the store; returns whether it has come before the stop."""
+    while not stop.is_set():
+        try:
+            store.open()
+            return True
+        except StoreUnavailable as error:
+            if settings.embedded:
+                raise
+            _log.warning("the store is away: %s", error)
+            stop.wait(_RETRY_S)
+    return False
+
+
+def _run(store: OpeningStore, settings: Settings, stop: threading.Event) -> None:
+    from spanruns_receiver.resolver import Resolver
+    from spanruns_receiver.spool.files import write_whole
+
+    resolver = Resolver(store)
+    thread = threading.Thread(target=resolver.run_forever, args=(stop,), name="resolver", daemon=True)
+    thread.start()
+    try:
+        if settings.ready_file:
+            write_whole(settings.ready_file, json.dumps({"pid": os.getpid()}).encode() + b"\n")
+        typer.echo("resolving")
+        stop.wait()
+        typer.echo("stopping: resolving what is there", err=True)
+    finally:
+        stop.set()
+        resolver.poke()
+        thread.join(_GRACE_S)
+        if settings.ready_file:
+            settings.ready_file.unlink(missing_ok=True)
+    _log.info("resolved %d facts in %d passes", resolver.resolved_facts, resolver.passes)

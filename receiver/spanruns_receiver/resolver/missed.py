@@ -1,0 +1,45 @@
+"""Traces that got facts while no resolver ran: found by when their facts were written, resolved stretch by stretch."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+from spanruns_schema.resolving import sql
+from spanruns_schema.store import Store, rows
+
+from spanruns_receiver.resolver.passes import resolve_traces
+from spanruns_receiver.resolver.stage import Stage
+
+STRETCH = timedelta(hours=1)
+"""Facts written within this time are looked up at once."""
+
+MARGIN = timedelta(minutes=5)
+"""How long before its last pass a resolver may have left facts: those of traces it waited with."""
+
+
+def last_pass(store: Store) -> datetime | None:
+    """A time up to which every fact was resolved; None in a store without facts."""
+    (found,) = rows(store, sql("last_pass"))
+    if found["resolved_us"]:
+        return _time(found["resolved_us"]) - MARGIN
+    return _time(found["fact_us"] - 1) if found["fact_us"] else None
+
+
+def resolve_missed(store: Store, stage: Stage, after: datetime, until: datetime, stop: threading.Event) -> int:
+    """Resolve every trace that got facts between the two times, or until `stop` is set; returns the number of facts read."""
+    facts = 0
+    while not stop.is_set():
+        (found,) = rows(store, sql("next_fact"), {"after": after})
+        start = _time(found["fact_us"])
+        if start >= until or not found["fact_us"]:
+            break
+        end = min(start + STRETCH, until)
+        traces = [row["trace_id"] for row in rows(store, sql("missed"), {"from": start, "to": end})]
+        facts += resolve_traces(store, stage, traces).facts
+        after = end - timedelta(microseconds=1)
+    return facts
+
+
+def _time(us: int) -> datetime:
+    return datetime.fromtimestamp(us // 1_000_000, UTC) + timedelta(microseconds=us % 1_000_000)
