@@ -69,12 +69,13 @@ class OpeningStore:
     def query_readonly(
         self,
         sql: str,
+        parameters: Parameters | None = None,
         *,
         format: str = "Native",
         settings: Settings | None = None,
     ) -> bytes:
         """See `Store.query_readonly`."""
-        return self._opened().query_readonly(sql, format=format, settings=settings)
+        return self._opened().query_readonly(sql, parameters, format=format, settings=settings)
 
     def command(self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None) -> None:
         """See `Store.command`."""

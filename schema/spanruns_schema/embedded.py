@@ -53,7 +53,14 @@ class EmbeddedStore:
         """The result in ClickHouse's `format`, as bytes."""
         return self._run(with_settings(sql, settings), parameters, format)
 
-    def query_readonly(self, sql: str, *, format: str = "Native", settings: Settings | None = None) -> bytes:
+    def query_readonly(
+        self,
+        sql: str,
+        parameters: Parameters | None = None,
+        *,
+        format: str = "Native",
+        settings: Settings | None = None,
+    ) -> bytes:
         """The result of a statement that somebody else wrote; it can neither write nor change `settings`."""
         # A connection of its own, closed afterwards: what is set on it cannot be unset.
         with self._lock:
@@ -63,7 +70,7 @@ class EmbeddedStore:
         try:
             for statement in (f"USE {self.database}", *set_statements(settings), "SET readonly = 1"):
                 self._ask(connection, statement, None, "Null")
-            return self._ask(connection, sql, None, format)
+            return self._ask(connection, sql, _bound(parameters), format)
         finally:
             connection.close()
 
@@ -101,9 +108,8 @@ class EmbeddedStore:
             connection.close()
 
     def _run(self, statement: str, parameters: Parameters | None, format: str) -> bytes:
-        bound = {name: literal(value) for name, value in parameters.items()} if parameters else None
         with self._connection() as connection:
-            return self._ask(connection, statement, bound, format)
+            return self._ask(connection, statement, _bound(parameters), format)
 
     @staticmethod
     def _ask(connection: Any, statement: str, bound: dict[str, str] | None, format: str) -> bytes:
@@ -144,3 +150,7 @@ class EmbeddedStore:
             ) from error
         connection.query("SET session_timezone = 'UTC'")
         return connection
+
+
+def _bound(parameters: Parameters | None) -> dict[str, str] | None:
+    return {name: literal(value) for name, value in parameters.items()} if parameters else None

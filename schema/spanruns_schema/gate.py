@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from spanruns_schema.errors import BadInput, StoreError
-from spanruns_schema.store import Settings, Store, rows
+from spanruns_schema.store import Parameters, Settings, Store, rows
 
 MAX_QUERY_BYTES = 100_000
 READONLY = 164
@@ -156,21 +156,24 @@ class Node:
     children: list[Node]
 
 
-def answer(store: Store, sql: str, *, format: str, limits: Settings = LIMITS) -> bytes:
+def answer(
+    store: Store, sql: str, parameters: Parameters | None = None, *, format: str, limits: Settings = LIMITS
+) -> bytes:
     """The result of a foreign statement in `format` (a FORMAT clause in it wins).
 
     Raises `BadInput` when the gate refuses it, `StoreError` when the engine does.
     """
-    return store.query_readonly(admit(store, sql), format=format, settings=limits)
+    return store.query_readonly(admit(store, sql, parameters), parameters, format=format, settings=limits)
 
 
-def admit(store: Store, sql: str) -> str:
+def admit(store: Store, sql: str, parameters: Parameters | None = None) -> str:
     """The statement in the engine's own spelling, if it is one that may run. Raises `BadInput` with the reason if not."""
     if len(sql.encode()) > MAX_QUERY_BYTES:
         raise BadInput(f"the query is longer than {MAX_QUERY_BYTES:,} bytes")
     try:
         spelled = str(rows(store, "SELECT formatQuerySingleLine({query:String}) AS query", {"query": sql})[0]["query"])
-        lines = store.query_readonly(f"EXPLAIN AST {spelled}", format="JSONEachRow")
+        # With its parameters: one can stand for the name of a table.
+        lines = store.query_readonly(f"EXPLAIN AST {spelled}", parameters, format="JSONEachRow")
     except StoreError as error:
         if not error.code:
             raise

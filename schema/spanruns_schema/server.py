@@ -72,9 +72,20 @@ class ServerStore:
         """The result in ClickHouse's `format`, as bytes."""
         return bytes(self._call("raw_query", with_settings(sql, settings), _bound(parameters), format=format))
 
-    def query_readonly(self, sql: str, *, format: str = "Native", settings: Settings | None = None) -> bytes:
+    def query_readonly(
+        self,
+        sql: str,
+        parameters: Parameters | None = None,
+        *,
+        format: str = "Native",
+        settings: Settings | None = None,
+    ) -> bytes:
         """The result of a statement that somebody else wrote; it can neither write nor change `settings`."""
-        return bytes(self._call("raw_query", sql, settings={**(settings or {}), "readonly": 1}, format=format))
+        return bytes(
+            self._call(
+                "raw_query", sql, _bound(parameters), settings={**(settings or {}), "readonly": 1}, format=format
+            )
+        )
 
     def command(self, sql: str, parameters: Parameters | None = None, *, settings: Settings | None = None) -> None:
         """Run a statement that returns nothing."""

@@ -18,6 +18,12 @@ Settings = Mapping[str, str | int | float]
 DATABASE = "spanruns"
 
 
+class Verbatim(str):
+    """The text of a parameter as ClickHouse's own protocols carry it: bound as it is, of whatever type it is."""
+
+    __slots__ = ()
+
+
 class Store(Protocol):
     """A ClickHouse engine. Methods may be called from any thread; each call is one statement.
 
@@ -37,7 +43,14 @@ class Store(Protocol):
     ) -> bytes:
         """The result in ClickHouse's `format`, as bytes."""
 
-    def query_readonly(self, sql: str, *, format: str = "Native", settings: Settings | None = None) -> bytes:
+    def query_readonly(
+        self,
+        sql: str,
+        parameters: Parameters | None = None,
+        *,
+        format: str = "Native",
+        settings: Settings | None = None,
+    ) -> bytes:
         """As `query`, for a statement that somebody else wrote: the engine refuses to write, and the statement cannot
         change `settings` (its limits). This alone does not keep it from files: see `spanruns_schema.gate`."""
 
@@ -98,7 +111,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
 def literal(value: Parameter) -> str:
     """`value` as the text ClickHouse expects for a bound parameter (escaped, quoted inside arrays)."""
     if isinstance(value, str):
-        return value.translate(_ESCAPES)
+        return value if isinstance(value, Verbatim) else value.translate(_ESCAPES)
     if value is None:
         return "\\N"
     if isinstance(value, bool):

@@ -68,6 +68,7 @@ class KeepingStore:
     def query_readonly(
         self,
         sql: str,
+        parameters: Parameters | None = None,
         *,
         format: str = "Native",
         settings: Settings | None = None,

@@ -244,6 +244,16 @@ def test_an_engine_error_keeps_its_code(filled: Store) -> None:
     assert caught.value.code == 47
 
 
+def test_parameters_are_bound_and_checked(filled: Store) -> None:
+    """Values can be bound; a parameter that names a table is checked like the name itself."""
+    sql = "SELECT name FROM {table:Identifier} WHERE name = {name:String}"
+    parameters = {"table": "fruits", "name": "pear"}
+    assert answer(filled, sql, parameters, format="CSV") == b'"pear"\n'
+    for table in ("system.processes", "default./etc/hostname"):
+        with pytest.raises(BadInput, match=r"not open here|not possible"):
+            answer(filled, "SELECT * FROM {table:Identifier}", {"table": table}, format="CSV")
+
+
 def test_limits_hold(filled: Store) -> None:
     """A statement that takes too long is ended."""
     with pytest.raises(StoreError) as caught:

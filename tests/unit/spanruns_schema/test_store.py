@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.errors import ConfigError, StoreError, StoreRejected, StoreUnavailable
-from spanruns_schema.store import Parameter, Store, literal, open_store, rows
+from spanruns_schema.store import Parameter, Store, Verbatim, literal, open_store, rows
 
 from tests.support.clickhouse_http import PASSWORD, ClickHouseProcess, clickhouse_http
 
@@ -173,6 +173,14 @@ def test_readonly_gives_results(store: Store) -> None:
     """A foreign statement is answered in the format asked for, in the store's database."""
     assert store.query_readonly("SELECT currentDatabase() AS db", format="CSV") == b'"spanruns"\n'
     assert store.query_readonly("SELECT 1 AS a FORMAT JSONEachRow", format="CSV") == b'{"a":1}\n'
+
+
+def test_readonly_binds_parameters(store: Store) -> None:
+    """Values are bound there too, and texts that are already spelled as ClickHouse's protocols do are bound as they are."""
+    sql = "SELECT {a:Array(String)} AS a, {b:String} AS b"
+    assert store.query_readonly(sql, {"a": ["it's"], "b": "x\ty"}, format="TSV") == b"['it\\'s']\tx\\ty\n"
+    verbatim = {"a": Verbatim("['it\\'s']"), "b": Verbatim("x\\ty")}
+    assert store.query_readonly(sql, verbatim, format="TSV") == b"['it\\'s']\tx\\ty\n"
 
 
 @pytest.mark.parametrize(
