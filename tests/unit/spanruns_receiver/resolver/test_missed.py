@@ -1,0 +1,75 @@
+"""What was written while no resolver ran, however long ago."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+from spanruns_receiver.resolver.loop import Resolver
+from spanruns_receiver.resolver.missed import MARGIN, last_pass, resolve_missed
+from spanruns_schema.store import rows
+
+from tests.support.resolving import Bench
+from tests.support.spans import span, spans_request
+
+RUN = {"gen_ai.operation.name": "invoke_agent"}
+NOW = datetime.now(UTC)
+
+
+def _written(bench: Bench, *ages_h: int) -> None:
+    """One run each, `age <hours>`, whose facts were written so many hours ago."""
+    for hours in ages_h:
+        bench.receive(spans_request([span(1, f"invoke_agent age {hours}", RUN, trace=hours)]))
+    facts = bench.store.query(
+        "SELECT * REPLACE (inserted_at - toIntervalHour(reinterpretAsUInt64(reverse(unhex(trace_id)))) AS inserted_at) "
+        "FROM span_facts FORMAT Native"
+    )
+    columns = [row["name"] for row in rows(bench.store, "DESCRIBE TABLE span_facts")]
+    bench.store.command("TRUNCATE TABLE span_facts")
+    bench.store.insert("span_facts", columns, facts)
+
+
+def _names(bench: Bench) -> list[str]:
+    return sorted(run["agent_name"] for run in bench.rows("runs"))
+
+
+def test_a_first_resolver_finds_everything(bench: Bench) -> None:
+    """In a store that none has worked on, facts of last week are resolved too."""
+    _written(bench, 170, 30, 2)
+    stop = threading.Event()
+    resolver = Resolver(bench.store)
+    thread = threading.Thread(target=resolver.run_forever, args=(stop,))
+    thread.start()
+    for _ in range(600):
+        if len(_names(bench)) == 3 or stop.wait(0.1):
+            break
+    stop.set()
+    resolver.poke()
+    thread.join(30)
+    assert _names(bench) == ["age 170", "age 2", "age 30"]
+
+
+def test_only_the_stretch_that_is_asked_for(bench: Bench) -> None:
+    """Facts from before and after the two times are left alone; a stop ends it at once."""
+    _written(bench, 50, 30, 2)
+    after, until = NOW - timedelta(hours=40), NOW - timedelta(hours=10)
+    stopped = threading.Event()
+    stopped.set()
+    assert resolve_missed(bench.store, bench.stage, after, until, stopped) == 0
+    assert resolve_missed(bench.store, bench.stage, after, until, threading.Event()) == 1
+    assert _names(bench) == ["age 30"]
+
+
+def test_where_the_last_pass_was(bench: Bench) -> None:
+    """Nothing in an empty store, before the oldest fact without runs, a margin before the newest row otherwise."""
+    assert last_pass(bench.store) is None
+    _written(bench, 30)
+    (oldest,) = rows(bench.store, "SELECT toUnixTimestamp64Micro(min(inserted_at)) AS us FROM span_facts")
+    found = last_pass(bench.store)
+    assert found is not None
+    assert round(found.timestamp() * 1e6) == oldest["us"] - 1
+    bench.resolve()
+    (newest,) = rows(bench.store, "SELECT max(version) AS us FROM runs_data")
+    found = last_pass(bench.store)
+    assert found is not None
+    assert round((found + MARGIN).timestamp() * 1e6) == newest["us"]
