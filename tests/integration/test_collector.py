@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from spanruns_receiver.decode import decode
+from spanruns_schema import migrate
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.store import Store, open_store, rows
 
@@ -138,3 +140,19 @@ def test_the_same_runs_without_a_receiver(exporter: Exporter, tmp_path: Path) ->
 
 def _of(found: dict[str, list[dict[str, Any]]], traces: list[str]) -> dict[str, list[dict[str, Any]]]:
     return {table: [row for row in of if row["trace_id"] in traces] for table, of in found.items()}
+
+
+def test_a_repeated_insert_into_its_tables_is_stored_once(tmp_path: Path) -> None:
+    """A receiver that is put beside a Collector can repeat its inserts after a crash, as in tables of our own."""
+    store = EmbeddedStore(tmp_path / "store")
+    try:
+        for statement in CURRENT.statements():
+            store.command(statement)
+        migrate.apply(store)
+        requests, _ = captures("once", time.time_ns())
+        block = decode("traces", [requests[0].SerializeToString()]).blocks["otel_traces"]
+        for _ in range(2):
+            store.insert("otel_traces", block.columns, block.native, token="the same")
+        assert rows(store, "SELECT count() AS n FROM otel_traces") == [{"n": block.rows}]
+    finally:
+        store.close()

@@ -38,8 +38,12 @@ class Exporter:
         with _client(url, "default") as client:
             client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
         with _client(url, database) as client:
-            for statement in (DIRECTORY / f"{self.name}.sql").read_text().split("\n--------\n"):
+            for statement in self.statements():
                 client.command(statement)
+
+    def statements(self) -> list[str]:
+        """Its DDL."""
+        return (DIRECTORY / f"{self.name}.sql").read_text().split("\n--------\n")
 
     def export(self, url: str, *requests: ExportTraceServiceRequest | ExportLogsServiceRequest) -> None:
         """Insert requests, one batch a table."""
