@@ -16,7 +16,7 @@ def test_commands_are_there() -> None:
     """Every command of the receiver is found and has a help text."""
     runner = CliRunner()
     help_text = runner.invoke(cli.create_app(), ["--help"]).output
-    for name in ("up", "receive", "schema", "spool", "doctor"):
+    for name in ("up", "receive", "resolve", "schema", "spool", "doctor"):
         assert name in help_text
         assert runner.invoke(cli.create_app(), [name, "--help"]).exit_code == 0
 
