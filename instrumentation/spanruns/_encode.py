@@ -51,8 +51,8 @@ def _quick_encoder() -> Callable[[Any], str]:
     It does not look for cycles; what it is given has been counted, and a cycle has no end to count.
     """
     try:
-        make = json.encoder.c_make_encoder  # of CPython alone
-        chunks = make(None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)  # type: ignore[attr-defined]
+        make: Any = vars(json.encoder)["c_make_encoder"]
+        chunks = make(None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
         if "".join(chunks({"a": [1, "b"]}, 0)) != '{"a":[1,"b"]}':
             return _encoder.encode
     except Exception:  # another Python, or one that makes it differently

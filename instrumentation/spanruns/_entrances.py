@@ -60,6 +60,9 @@ async def _call_asgi(
             token = context.attach(_entered(functools.partial(_of_scope, scope), headers))
     try:
         await wrapped(*args, **kwargs)
+    except GeneratorExit:  # thrown away unfinished, maybe in another context
+        token = None
+        raise
     finally:
         if token is not None:
             context.detach(token)
@@ -148,6 +151,9 @@ def _run_coroutine_job(original: Callable[..., Awaitable[Any]]) -> Any:
             token = context.attach(_scheduled(job, run_times))
         try:
             return await original(job, jobstore_alias, run_times, *args, **kwargs)
+        except GeneratorExit:  # thrown away unfinished, maybe in another context
+            token = None
+            raise
         finally:
             if token is not None:
                 context.detach(token)

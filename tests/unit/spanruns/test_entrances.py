@@ -15,6 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from fastapi import FastAPI
 from spanruns import _entrances
 from spanruns.testing import Captured
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 CALLER = {
@@ -24,8 +25,10 @@ CALLER = {
 
 
 @pytest.fixture(autouse=True)
-def watched() -> None:
-    """Servers and schedulers are watched, as after `import spanruns.auto`."""
+def watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers and schedulers are watched, as after `import spanruns.auto`, as long as the test runs."""
+    monkeypatch.setattr(Starlette, "__call__", Starlette.__call__)
+    monkeypatch.setattr(flask.Flask, "wsgi_app", flask.Flask.wsgi_app)
     _entrances.install()
 
 
