@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := $(wildcard receiver/native/src/*.rs) receiver/native/Cargo.toml
 
-.PHONY: help install run test check bench lock clean
+.PHONY: help install run test test-slow check bench lock clean
 
 help:
 	@echo "make install   .venv with everything, so that .venv/bin/spanruns is there"
 	@echo "make run       start spanruns and send it real agents (stop with Ctrl-C)"
 	@echo "make test      the tests"
+	@echo "make test-slow variants that take long"
 	@echo "make check     formatting, lint, types"
 	@echo "make bench     the benchmarks"
 	@echo "make lock      requirements.lock anew, after a change of dependencies"
@@ -30,7 +31,10 @@ run: install
 	@$(BIN)/spanruns demo --up
 
 test: install
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: install
+	@$(BIN)/python -m pytest -q -m slow
 
 check: install
 	@$(BIN)/ruff format --check .

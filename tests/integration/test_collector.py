@@ -98,7 +98,9 @@ def through_a_receiver(directory: Path, requests: list[Any]) -> dict[str, list[d
         store.close()
 
 
-@pytest.mark.parametrize("exporter", [CURRENT, OLDER], ids=lambda exporter: exporter.name)
+@pytest.mark.parametrize(
+    "exporter", [CURRENT, pytest.param(OLDER, marks=pytest.mark.slow)], ids=lambda exporter: exporter.name
+)
 @pytest.mark.timeout(480)
 def test_the_same_runs_without_a_receiver(exporter: Exporter, tmp_path: Path) -> None:
     """Rows from before the schema by a backfill, rows from after it by the resolver, which nobody tells of them: both as through

@@ -87,7 +87,7 @@ def _facts(bench: Bench) -> list[dict[str, Any]]:
     return rows(bench.store, f"SELECT * EXCEPT (inserted_at) FROM span_facts FINAL ORDER BY {order}")
 
 
-@pytest.mark.parametrize("slice_records", [100_000, 20])
+@pytest.mark.parametrize("slice_records", [100_000, pytest.param(20, marks=pytest.mark.slow)])
 def test_it_equals_a_fresh_receive(bench: Bench, fresh: dict[str, list[dict[str, Any]]], slice_records: int) -> None:
     """Rows that were received and resolved under a poorer mapping become what this version makes of them; facts too."""
     _receive(bench)
@@ -111,6 +111,7 @@ def test_twice_is_once(bench: Bench, fresh: dict[str, list[dict[str, Any]]]) -> 
     assert bench.everything() == fresh
 
 
+@pytest.mark.slow
 def test_a_mapping_that_comes_back(bench: Bench) -> None:
     """From one mapping to another and back: the last one wins, although its facts were all there before."""
     few = [dialect for dialect in load() if dialect.name == BASE]
@@ -122,6 +123,7 @@ def test_a_mapping_that_comes_back(bench: Bench) -> None:
     assert _facts(bench) == facts
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped(bench: Bench, fresh: dict[str, list[dict[str, Any]]]) -> None:
     """After a stop only what is left is done; with `restart` everything."""
     _map(bench, BASE)
@@ -146,6 +148,7 @@ def test_it_goes_on_where_it_was_stopped(bench: Bench, fresh: dict[str, list[dic
     assert bench.everything() == fresh
 
 
+@pytest.mark.slow
 def test_restart_begins_anew(bench: Bench) -> None:
     """What an earlier one has done is done again, also when the mapping is another one."""
     _receive(bench)
@@ -182,6 +185,7 @@ def test_what_arrives_meanwhile_is_there_once(bench: Bench, fresh: dict[str, lis
     assert bench.everything() == fresh
 
 
+@pytest.mark.slow
 def test_spans_from_before_the_schema(bench: Bench, fresh: dict[str, list[dict[str, Any]]]) -> None:
     """Raw rows that were there before our views have neither facts nor trace times: both are made."""
     _receive(bench)
