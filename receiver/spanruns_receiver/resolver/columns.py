@@ -53,6 +53,7 @@ _FACT = [
     ("run_key", "<u8", "run_key"),
     ("given_parent_key", "<u8", "if(parent_run_id = '', 0, cityHash64(parent_run_id))"),
     ("name_key", "<u8", "if(name = '', 0, cityHash64(lower(name)))"),
+    ("model_key", "<u8", "if(role = 'model', cityHash64(provider, name), 0)"),
     (
         "role",
         "u1",
@@ -108,6 +109,8 @@ _RUN = [
     ("reported_input_tokens", "<u8", "UInt64"),
     ("reported_output_tokens", "<u8", "UInt64"),
     ("reported_cost_usd", "<f8", "Float64"),
+    ("usage_mismatch", "u1", "UInt8"),
+    ("unpriced_call_count", "<u4", "UInt32"),
     ("spans_stored", "<u8", "UInt64"),
 ]
 _MEMBER = [
@@ -123,7 +126,16 @@ _CALL = [
     ("status", "u1", "UInt8"),
     *((name, "<u8", "UInt64") for name in TOKENS),
     ("cost_usd", "<f8", "Float64"),
+    ("cost_source", "u1", "UInt8"),  # a `CostSource`
 ]
+
+
+class CostSource(IntEnum):
+    """Who says what a call costs."""
+
+    NONE = 0
+    SPAN = 1
+    PRICES = 2
 
 
 class Use(IntEnum):

@@ -15,6 +15,8 @@ from spanruns_receiver.resolver.columns import FACT, FACT_SQL, Role
 from spanruns_receiver.resolver.stage import Stage
 from spanruns_receiver.resolver.summary import Resolved, resolve
 
+Facts = np.ndarray[tuple[int], np.dtype[np.void]]
+
 BATCH_TRACES = 4_000
 BATCH_SPAN_S = 3_600
 """A batch holds traces that began within this time of each other, so that it reads one narrow range of facts."""
@@ -107,10 +109,11 @@ def _resolve(
     if facts["has_run_id"].any():
         batch = _with_siblings(store, batch)
         facts = _facts(store, batch)
-    resolved = resolve(facts, fed_since_us)
+    prices = _prices(store, stage, batch, facts)
+    resolved = resolve(facts, fed_since_us, prices)
     if resolved.duplicates:  # spans that came twice: the engine picks the newer, which costs three times as much
         facts = _facts(store, batch, final=True)
-        resolved = replace(resolve(facts, fed_since_us), duplicates=True)
+        resolved = replace(resolve(facts, fed_since_us, prices), duplicates=True)
     parameters: dict[str, Parameter] = {
         **stage.tables,
         **_where(batch),
@@ -135,7 +138,16 @@ def _resolve(
         passed.unsettled += [row["trace_id"] for row in found]
 
 
-def _statements(facts: np.ndarray[tuple[int], np.dtype[np.void]], resolved: Resolved) -> list[str]:
+def _prices(store: Store, stage: Stage, batch: Batch, facts: Facts) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+    """The prices to count with; models that were never seen before are looked up first."""
+    stage.prices.refresh()
+    if keys := stage.prices.unknown(facts["model_key"]):
+        found = rows(store, sql("models"), {**_where(batch), "keys": keys})
+        stage.prices.learn(((row["model_key"], row["provider"], row["model"]) for row in found), keys)
+    return stage.prices.prices
+
+
+def _statements(facts: Facts, resolved: Resolved) -> list[str]:
     """What has to be written; a statement costs tens of milliseconds even when it has nothing to do."""
     wanted = {
         "rows": len(resolved.runs) > 0,
@@ -146,7 +158,7 @@ def _statements(facts: np.ndarray[tuple[int], np.dtype[np.void]], resolved: Reso
     return [name for name, is_wanted in wanted.items() if is_wanted]
 
 
-def _facts(store: Store, batch: Batch, *, final: bool = False) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+def _facts(store: Store, batch: Batch, *, final: bool = False) -> Facts:
     data = store.query(
         f"SELECT {FACT_SQL} FROM span_facts{' FINAL' if final else ''} WHERE trace_id IN {{traces:Array(String)}} "
         "AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from spanruns_schema.store import Store
 
+from spanruns_receiver.pricing import PriceBook
 from spanruns_receiver.resolver.columns import STAGES
 
 PREFIX = "resolver_stage_"
@@ -19,6 +20,7 @@ class Stage:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.prices = PriceBook(store)
         token = secrets.token_hex(4)
         self.tables = {name: f"{PREFIX}{token}_{name}" for name in (*STAGES, "rows")}
         for name, structure in STAGES.items():

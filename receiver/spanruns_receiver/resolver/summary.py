@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Event, Role, Status, Use
+from spanruns_receiver.pricing.cost import NO_PRICES, costs
+from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, CostSource, Event, Role, Status, Use
 from spanruns_receiver.resolver.tree import (
     Bools,
     Ints,
@@ -39,12 +40,15 @@ class Resolved:
     unsettled: NDArray[np.uint64]  # keys of traces with spans whose parents are still awaited
 
 
-def resolve(facts: Table, fed_since_us: int | None = None) -> Resolved:
-    """Everything that can be said of the traces that `facts` (dtype FACT) holds, whole; see `nodes` for `fed_since_us`."""
+def resolve(facts: Table, fed_since_us: int | None = None, prices: Table = NO_PRICES) -> Resolved:
+    """Everything that can be said of the traces that `facts` (dtype FACT) holds, whole; see `nodes` for `fed_since_us`.
+
+    Model calls whose spans do not say what they cost are priced from `prices` (dtype PRICE).
+    """
     spans = nodes(facts, fed_since_us)
     tree = grow(spans)
     groups = _Groups(facts, spans, tree)
-    calls, enriched = _calls(spans, tree, groups)
+    calls, enriched = _calls(spans, tree, groups, prices)
     runs = _runs(groups, calls)
     records = np.count_nonzero(facts["event"] == Event.NONE)
     duplicates = bool(records > np.count_nonzero(spans.facts["event"] == Event.NONE))
@@ -92,7 +96,7 @@ class _Calls:
     is_tool: Bools
 
 
-def _calls(spans: Nodes, tree: Tree, groups: _Groups) -> tuple[_Calls, Table]:
+def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Table) -> tuple[_Calls, Table]:
     """One row per call; and, for tool calls that failed only in a repeat of theirs, the repeat that knows why."""
     own = spans.facts
     node = np.flatnonzero(tree.call == np.arange(len(own)))
@@ -104,6 +108,7 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups) -> tuple[_Calls, Table]:
     rows["status"] = np.where(own["event"][node] != Event.NONE, Status.RUNNING, own["status"][node])
     rows["status"][rows["status"] == Status.UNSET] = Status.SUCCESS
     _usage(rows, node, own, tree.call, spans.parent)
+    _price(rows, node, own, tree.call, prices)
     repeat = _telling_repeats(own, tree.call)
     position = np.searchsorted(node, tree.call[repeat])
     rows["status"][position] = Status.FAILED
@@ -140,6 +145,20 @@ def _usage(rows: Table, node: Ints, own: Table, call: Ints, parent: Ints) -> Non
     rows["cost_usd"] = _sum(own["cost_usd"][counted], np.searchsorted(node, call[counted]), len(node))
 
 
+def _price(rows: Table, node: Ints, own: Table, call: Ints, prices: Table) -> None:
+    """The cost of calls whose spans do not say it, by the call's model, or that of a span that repeats it."""
+    key = np.zeros(len(own), np.uint64)
+    named = (own["role"] == Role.MODEL) & (own["name_key"] > 0)
+    np.maximum.at(key, call[named], own["model_key"][named])
+    own_name = own["name_key"][node] > 0
+    key = np.where(own_name, own["model_key"][node], key[node])
+    silent = np.isnan(rows["cost_usd"])
+    rows["cost_source"] = np.where(silent | (own["role"][node] != Role.MODEL), CostSource.NONE, CostSource.SPAN)
+    found = costs(prices, key[silent], own["started_us"][node][silent], {name: rows[name][silent] for name in TOKENS})
+    rows["cost_usd"][silent] = found
+    rows["cost_source"][np.flatnonzero(silent)[~np.isnan(found)]] = CostSource.PRICES
+
+
 def _outermost(known: Bools, call: Ints, parent: Ints) -> Bools:
     """Of spans that know something of the same call, those with no such span around them."""
     above = nearest(parent, known)
@@ -155,7 +174,6 @@ def _runs(groups: _Groups, calls: _Calls) -> Table:
     runs["is_workflow"] = np.bincount(groups.of_head, groups.tree.is_workflow[groups.heads], groups.count) > 0
     _lifecycle(runs, groups, own, calls)
     _counts(runs, groups, calls)
-    _reported(runs, groups)
     return runs
 
 
@@ -274,18 +292,34 @@ def _counts(runs: Table, groups: _Groups, calls: _Calls) -> None:
     for name in TOKENS:
         np.add.at(runs[name], group, rows[name])
     runs["cost_usd"] = _sum(rows["cost_usd"], group, groups.count)
+    used = (rows["input_tokens"] > 0) | (rows["output_tokens"] > 0)
+    runs["unpriced_call_count"] = np.bincount(group, used & np.isnan(rows["cost_usd"]), groups.count)
+    _reported(runs, groups)
+    # What a run claims may or may not count its sub-runs in.
+    mismatch = _claims_other(runs)
     is_span = groups.spans.facts["event"] == Event.NONE
     around = np.where(groups.of_node >= 0, groups.of_node, groups.owner)
     runs["spans_stored"] = np.bincount(around[is_span & (around >= 0)], minlength=groups.count)
     for level in _deepest_first(groups.parent):
         up = groups.parent[level]
-        for name in TOKENS:
+        for name in (*TOKENS, "unpriced_call_count"):
             np.add.at(runs[name], up, runs[name][level])
         cost = runs["cost_usd"][level]
         known = ~np.isnan(cost)
         unset = np.isnan(runs["cost_usd"][up]) & known
         runs["cost_usd"][up[unset]] = 0
         np.add.at(runs["cost_usd"], up[known], cost[known])
+    runs["usage_mismatch"] = mismatch & _claims_other(runs)
+
+
+def _claims_other(runs: Table) -> Bools:
+    """Whether what a run's own spans claim is more than a hundredth (and more than one token) off its sums."""
+    other = np.zeros(len(runs), bool)
+    for name, least in (("input_tokens", 1.0), ("output_tokens", 1.0), ("cost_usd", 0.0)):
+        claimed, summed = runs[f"reported_{name}"].astype(np.float64), runs[name].astype(np.float64)
+        allowed = np.maximum(least, 0.01 * np.maximum(claimed, summed))
+        other |= (claimed > 0) & (np.abs(claimed - summed) > allowed)
+    return other
 
 
 def _reported(runs: Table, groups: _Groups) -> None:

@@ -8,6 +8,7 @@ SELECT
     f.time_to_first_chunk_ms,
     c.input_tokens, c.output_tokens, c.cache_read_tokens, c.cache_write_tokens, c.reasoning_tokens,
     if(isNaN(c.cost_usd), NULL, c.cost_usd) AS cost_usd,
+    transform(c.cost_source, [1, 2], ['span', 'prices'], '') AS cost_source,
     f.input, f.output, f.input_size, f.output_size, f.error_type, f.error_message,
     {version:UInt64} AS version, 0 AS is_deleted
 FROM

@@ -26,6 +26,7 @@ SELECT
     nullIf(r.reported_input_tokens, 0) AS reported_input_tokens,
     nullIf(r.reported_output_tokens, 0) AS reported_output_tokens,
     if(isNaN(r.reported_cost_usd), NULL, r.reported_cost_usd) AS reported_cost_usd,
+    r.usage_mismatch, r.unpriced_call_count,
     said.rows_processed, said.progress_done, said.progress_total, said.dry_run, said.sla_ms, said.spans_reported, r.spans_stored,
     if(r.last_heartbeat_us > 0, fromUnixTimestamp64Micro(r.last_heartbeat_us, 'UTC'), NULL) AS last_heartbeat_at,
     r.heartbeat_interval_ms,

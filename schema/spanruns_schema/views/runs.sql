@@ -16,7 +16,7 @@ SELECT
     session_id, user_id, tags, parameters, input, output, error_type, error_message, error_class, error_fingerprint,
     tool_call_count, tool_error_count, model_call_count,
     input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd,
-    reported_input_tokens, reported_output_tokens, reported_cost_usd,
+    reported_input_tokens, reported_output_tokens, reported_cost_usd, usage_mismatch, unpriced_call_count,
     rows_processed, progress_done, progress_total, dry_run, sla_ms, spans_reported, spans_stored, last_heartbeat_at,
     waiting_since, waiting_for, input_size, output_size, heartbeat_interval_ms, version
 FROM runs_data AS stored FINAL

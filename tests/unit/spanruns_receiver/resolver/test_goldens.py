@@ -19,6 +19,9 @@ ROWS = FIXTURES / "rows"
 WIDTH = 80
 ALONE = " alone"
 LEFT_OUT = {
+    "cost_usd",  # of most models it changes with the package that has the prices
+    "cost_source",
+    "unpriced_call_count",
     "trace_id",
     "span_id",
     "run_id",

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from spanruns_receiver.resolver.columns import FACT, TOKENS, Event, Role, Status, Use
+from spanruns_receiver.pricing.cost import PRICE, PRICES
+from spanruns_receiver.resolver.columns import FACT, TOKENS, CostSource, Event, Role, Status, Use
 from spanruns_receiver.resolver.summary import Resolved, resolve
 
 from tests.support.outlines import START_US, facts_of
@@ -74,18 +75,19 @@ def test_one_run_whole() -> None:
             "reported_input_tokens": 99,
             "reported_output_tokens": 98,
             "reported_cost_usd": 9.0,
+            "usage_mismatch": 1,
             "spans_stored": 5,
         }
     ]
     call = {"run_key": 1}
     used = {"cache_read_tokens": 5, "cache_write_tokens": 4, "reasoning_tokens": 3}
+    first = {"input_tokens": 20, "output_tokens": 7, "cost_usd": 0.25, "cost_source": CostSource.SPAN} | used
+    last = {"input_tokens": 10, "output_tokens": 2, "cost_usd": 0.5, "cost_source": CostSource.SPAN}
     assert calls_of(resolved) == [
-        call
-        | {"span_key": 2, "call_key": 2, "status": 1, "input_tokens": 20, "output_tokens": 7, "cost_usd": 0.25}
-        | used,
+        call | {"span_key": 2, "call_key": 2, "status": Status.SUCCESS} | first,
         call | {"span_key": 3, "call_key": 3, "status": Status.SUCCESS},
         call | {"span_key": 4, "call_key": 4, "status": Status.FAILED},
-        call | {"span_key": 5, "call_key": 5, "status": 1, "input_tokens": 10, "output_tokens": 2, "cost_usd": 0.5},
+        call | {"span_key": 5, "call_key": 5, "status": Status.SUCCESS} | last,
     ]
 
 
@@ -404,6 +406,64 @@ def test_reported_usage_is_the_run_spans_own_claim() -> None:
     names = ("reported_input_tokens", "reported_output_tokens", "reported_cost_usd")
     assert only(runs_of(resolved), *names) == [
         {"reported_input_tokens": 10, "reported_output_tokens": 2, "reported_cost_usd": 3.0}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outline", "mismatch"),
+    [
+        ("run a\n  model m input_tokens=100", 0),
+        ("run a input_tokens=100\n  model m input_tokens=100", 0),
+        ("run a input_tokens=101\n  model m input_tokens=100", 0),
+        ("run a input_tokens=103\n  model m input_tokens=100", 1),
+        ("run a output_tokens=50\n  model m input_tokens=100", 1),
+        ("run a input_tokens=100\n  model m input_tokens=100\n  tool t\n    run b\n      model m input_tokens=50", 0),
+        ("run a input_tokens=150\n  model m input_tokens=100\n  tool t\n    run b\n      model m input_tokens=50", 0),
+        ("run a input_tokens=120\n  model m input_tokens=100\n  tool t\n    run b\n      model m input_tokens=50", 1),
+        ("run a cost_usd=1\n  model m input_tokens=100 cost_usd=1", 0),
+        ("run a cost_usd=1\n  model m input_tokens=100 cost_usd=2", 1),
+        ("run a cost_usd=1\n  model m input_tokens=100", 0),
+        ("run a input_tokens=100", 1),
+    ],
+)
+def test_a_claim_that_differs_from_the_sum_is_flagged(outline: str, mismatch: int) -> None:
+    """What a run claims is its own calls' usage or that with its sub-runs; a hundredth more or less is not worth a flag."""
+    assert np.sort(resolve(facts_of(outline)).runs, order="run_key")[0]["usage_mismatch"] == mismatch
+
+
+def test_calls_are_priced_by_model_where_their_spans_say_no_cost() -> None:
+    """The span's word wins; a call takes the model of a span that repeats it when it has none; what has no price is counted."""
+    prices = np.zeros(1, PRICE)
+    prices["model_key"], prices["day_until_s"] = 7, 86_400
+    for name in PRICES:
+        prices[name] = np.nan
+    prices["input_usd_per_mtok"], prices["output_usd_per_mtok"] = 1e6, 2e6
+    resolved = resolve(
+        facts_of(
+            """
+            run boss
+              model gpt model_key=7 input_tokens=2 output_tokens=1
+              model gpt model_key=7 input_tokens=2 output_tokens=1 cost_usd=0.5
+              model - input_tokens=3
+                model gpt model_key=7 input_tokens=3
+              run worker
+                model other model_key=8 input_tokens=5
+                model other model_key=8
+            """
+        ),
+        prices=prices,
+    )
+    names = ("span_key", "cost_usd", "cost_source")
+    assert only(calls_of(resolved), *names) == [
+        {"span_key": 2, "cost_usd": 4.0, "cost_source": CostSource.PRICES},
+        {"span_key": 3, "cost_usd": 0.5, "cost_source": CostSource.SPAN},
+        {"span_key": 4, "cost_usd": 3.0, "cost_source": CostSource.PRICES},
+        {"span_key": 7},
+        {"span_key": 8},
+    ]
+    assert only(runs_of(resolved), "run_key", "cost_usd", "unpriced_call_count") == [
+        {"run_key": 1, "cost_usd": 7.5, "unpriced_call_count": 1},
+        {"run_key": 6, "unpriced_call_count": 1},
     ]
 
 

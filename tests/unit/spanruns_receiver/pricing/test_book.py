@@ -1,0 +1,116 @@
+"""The table of prices, over a real store: what is looked up, what is left alone, what changes with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from spanruns_receiver.pricing import book, catalog
+from spanruns_schema.embedded import EmbeddedStore
+from spanruns_schema.store import rows
+
+from tests.support.resolving import Bench
+from tests.support.spans import span, spans_request
+
+
+@pytest.fixture(scope="module")
+def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A store that all tests of the module use."""
+    store = EmbeddedStore(tmp_path_factory.mktemp("store"))
+    yield Bench(store)
+    store.close()
+
+
+@pytest.fixture
+def bench(shared_bench: Bench) -> Bench:
+    """The module's store, empty."""
+    shared_bench.clear()
+    shared_bench.store.command("TRUNCATE TABLE model_prices")
+    shared_bench.stage.prices = book.PriceBook(shared_bench.store)
+    return shared_bench
+
+
+def receive(bench: Bench, *models: tuple[str, str], **usage: int) -> None:
+    """A run with one call of each model."""
+    tokens = {
+        f"gen_ai.usage.{name}": count for name, count in (usage or {"input_tokens": 1000, "output_tokens": 100}).items()
+    }
+    calls = [
+        span(
+            number,
+            "chat",
+            {"gen_ai.operation.name": "chat", "gen_ai.provider.name": provider, "gen_ai.request.model": model} | tokens,
+            parent=1,
+        )
+        for number, (provider, model) in enumerate(models, 2)
+    ]
+    bench.receive(spans_request([span(1, "invoke_agent a", {"gen_ai.operation.name": "invoke_agent"}), *calls]))
+    bench.resolve()
+
+
+def told(bench: Bench) -> list[tuple[Any, ...]]:
+    """Model, cost and its source of every call."""
+    return [(call["model"], call["cost_usd"], call["cost_source"]) for call in bench.rows("model_calls")]
+
+
+def sources(bench: Bench) -> list[tuple[str, str, str]]:
+    """Provider, model and source of every price in the table."""
+    found = rows(bench.store, "SELECT DISTINCT provider, model, source FROM model_prices FINAL ORDER BY ALL")
+    return [(row["provider"], row["model"], row["source"]) for row in found]
+
+
+def test_models_are_looked_up_when_they_are_first_seen(bench: Bench) -> None:
+    """What the package knows is priced and in the table from then on; what it does not know has no cost, and is listed."""
+    receive(bench, ("openai", "gpt-4o"), ("Azure", "gpt-4o"), ("nobody", "home-made"), ("openai", "no-such-model"))
+    assert told(bench) == [
+        ("gpt-4o", pytest.approx(0.0035), "prices"),
+        ("gpt-4o", pytest.approx(0.0035), "prices"),
+        ("home-made", None, ""),
+        ("no-such-model", None, ""),
+    ]
+    mine = catalog.source()
+    assert sources(bench) == [("azure.ai.openai", "gpt-4o", mine), ("openai", "gpt-4o", mine)]
+    run = bench.rows("runs")[0]
+    assert (run["cost_usd"], run["unpriced_call_count"]) == (pytest.approx(0.007), 2)
+    listed = rows(bench.store, "SELECT provider, model, calls, input_tokens FROM unpriced_models ORDER BY model")
+    assert listed == [
+        {"provider": "nobody", "model": "home-made", "calls": 1, "input_tokens": 1000},
+        {"provider": "openai", "model": "no-such-model", "calls": 1, "input_tokens": 1000},
+    ]
+
+
+def test_a_price_of_ones_own(bench: Bench) -> None:
+    """A price that somebody put into the table is used, also for a model that the package knows; the rest stays as it is."""
+    receive(bench, ("openai", "gpt-4o"), ("ollama", "llama"))
+    bench.store.command(
+        "INSERT INTO model_prices (provider, model, input_usd_per_mtok, output_usd_per_mtok) VALUES ('openai', 'gpt-4o', 1, 0), ('ollama', 'llama', 0, 0)"
+    )
+    bench.stage.prices = book.PriceBook(bench.store)
+    bench.resolve()
+    assert told(bench) == [("gpt-4o", pytest.approx(0.001), "prices"), ("llama", 0, "prices")]
+
+
+def test_a_new_version_of_the_package(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its prices replace those of the old one; one's own stay."""
+    with monkeypatch.context() as older:
+        older.setattr(catalog, "source", lambda: "genai-prices 0.0.1")
+        receive(bench, ("openai", "gpt-4o"))
+    bench.store.command("INSERT INTO model_prices (provider, model, input_usd_per_mtok) VALUES ('ollama', 'llama', 0)")
+    assert sources(bench) == [("ollama", "llama", "own"), ("openai", "gpt-4o", "genai-prices 0.0.1")]
+    bench.stage.prices = book.PriceBook(bench.store)
+    bench.resolve()
+    assert sources(bench) == [("ollama", "llama", "own"), ("openai", "gpt-4o", catalog.source())]
+
+
+def test_a_changed_price_is_seen_in_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is read again after a while, not at every pass."""
+    receive(bench, ("nobody", "home-made"))
+    bench.store.command(
+        "INSERT INTO model_prices (provider, model, input_usd_per_mtok, output_usd_per_mtok) VALUES ('nobody', 'home-made', 1, 1)"
+    )
+    bench.resolve()
+    assert told(bench) == [("home-made", None, "")]
+    monkeypatch.setattr(book, "REFRESH_S", 0.0)
+    bench.resolve()
+    assert told(bench) == [("home-made", pytest.approx(0.0011), "prices")]
