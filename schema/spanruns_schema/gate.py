@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from spanruns_schema.errors import BadInput, StoreError
@@ -132,6 +132,15 @@ SYSTEM_TABLES = frozenset(
 _SHOW = re.compile(
     r"SHOW (TABLES|DATABASES)(?: FROM (?P<database>`?\w+`?))?(?: (?:NOT )?I?LIKE '(?:[^'\\]|\\.)*')?(?: LIMIT \d+)?(?: FORMAT \w+)?"
 )
+# Settings that change how a result looks, or make less of it.
+HARMLESS = re.compile(
+    r"output_format_\w+|date_time_output_format|session_timezone|limit|offset|join_use_nulls|extremes"
+)
+_VALUE = r"(?:[\w.+-]+|'(?:[^'\\]|\\.)*')"
+_SETTINGS = re.compile(
+    rf"(?P<sql>.*) SETTINGS (?P<settings>\w+ = {_VALUE}(?:, \w+ = {_VALUE})*)(?P<format> FORMAT \w+)?", re.DOTALL
+)
+_ONE_SETTING = re.compile(rf"(\w+) = ({_VALUE})")
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'")
 _WORD = re.compile(r"\w+")
 _IN = re.compile(r"(global)?(not|null|notnull)?in(ignoreset)?")
@@ -145,6 +154,14 @@ class Catalog:
     databases: frozenset[str]
     views: frozenset[str]
     table_functions: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A statement that may run, and the settings that it asks for."""
+
+    sql: str
+    settings: Mapping[str, str]
 
 
 @dataclass
@@ -163,23 +180,53 @@ def answer(
 
     Raises `BadInput` when the gate refuses it, `StoreError` when the engine does.
     """
-    return store.query_readonly(admit(store, sql, parameters), parameters, format=format, settings=limits)
+    admitted = admit(store, sql, parameters)
+    return store.query_readonly(admitted.sql, parameters, format=format, settings=narrowed(limits, admitted.settings))
 
 
-def admit(store: Store, sql: str, parameters: Parameters | None = None) -> str:
+def admit(store: Store, sql: str, parameters: Parameters | None = None) -> Admitted:
     """The statement in the engine's own spelling, if it is one that may run. Raises `BadInput` with the reason if not."""
     if len(sql.encode()) > MAX_QUERY_BYTES:
         raise BadInput(f"the query is longer than {MAX_QUERY_BYTES:,} bytes")
     try:
         spelled = str(rows(store, "SELECT formatQuerySingleLine({query:String}) AS query", {"query": sql})[0]["query"])
+        admitted = _lifted(spelled)
         # With its parameters: one can stand for the name of a table.
-        lines = store.query_readonly(f"EXPLAIN AST {spelled}", parameters, format="JSONEachRow")
+        lines = store.query_readonly(f"EXPLAIN AST {admitted.sql}", parameters, format="JSONEachRow")
     except StoreError as error:
         if not error.code:
             raise
         raise BadInput(readable(error)) from error
-    check(spelled, parse(json.loads(line)["explain"] for line in lines.splitlines()), catalog(store))
-    return spelled
+    check(admitted.sql, parse(json.loads(line)["explain"] for line in lines.splitlines()), catalog(store))
+    return admitted
+
+
+def narrowed(limits: Settings, settings: Mapping[str, str]) -> dict[str, str | int | float]:
+    """`limits` with `settings` that were asked for: harmless ones, and limits where they are narrower."""
+    found: dict[str, str | int | float] = dict(limits)
+    for name, value in settings.items():
+        most = limits.get(name)
+        if HARMLESS.fullmatch(name):
+            found[name] = value
+        elif isinstance(most, int) and value.isdigit() and int(value):  # 0 would be no limit
+            found[name] = min(int(value), most)
+    return found
+
+
+def _lifted(spelled: str) -> Admitted:
+    """The SETTINGS at the end of a statement taken out of it. Raises `BadInput` for one that does more than it may."""
+    match = _SETTINGS.fullmatch(spelled)
+    if match is None:
+        return Admitted(spelled, {})
+    settings = {name: _unquoted(value) for name, value in _ONE_SETTING.findall(match["settings"])}
+    for name in settings:
+        if name not in LIMITS and not HARMLESS.fullmatch(name):
+            raise BadInput(f"a query cannot change settings here, {name} is one that it could do more with")
+    return Admitted(match["sql"] + (match["format"] or ""), settings)
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith("'") else value
 
 
 def catalog(store: Store) -> Catalog:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from spanruns_schema.errors import BadInput, SpanrunsError, StoreError
-from spanruns_schema.gate import MAX_QUERY_BYTES, admit, answer, parse
+from spanruns_schema.gate import LIMITS, MAX_QUERY_BYTES, admit, answer, narrowed, parse
 from spanruns_schema.store import Store
 
 SECRET = "canary-5e8d2c"
@@ -49,6 +49,10 @@ def filled(store: Store) -> Store:
         ("SELECT * EXCEPT url FROM fruits ORDER BY 1 LIMIT 1", b"apple\n"),
         ("SELECT name FROM fruits LIMIT 1 FORMAT JSONEachRow", b'{"name":"apple"}\n'),
         ("SELECT count() > 10 FROM system.columns", b"1\n"),
+        ("SELECT 1.5 AS a FORMAT JSONEachRow SETTINGS output_format_json_quote_denormals = 1", b'{"a":1.5}\n'),
+        ("SELECT number FROM numbers(9) SETTINGS limit = 2, max_execution_time = 5", b"0\n1\n"),
+        ("SELECT toDateTime(0) SETTINGS session_timezone = 'Asia/Tokyo'", b"1970-01-01 09:00:00\n"),
+        ("SELECT ' SETTINGS readonly = 0'", b" SETTINGS readonly = 0\n"),
         ("SHOW TABLES LIKE 'fruits%'", b"fruits\nfruits_like\n"),
         ("SELECT DISTINCT table_name FROM information_schema.tables WHERE table_name = 'fruits'", b"fruits\n"),
     ],
@@ -189,7 +193,9 @@ ATTACKS = [
     "SELECT addressToSymbol(1)",
     # limits and settings
     "SELECT 1 SETTINGS readonly = 0",
-    "SELECT 1 SETTINGS max_execution_time = 10000",
+    "SELECT 1 SETTINGS limit = 1, readonly = 0",
+    "SELECT 1 SETTINGS additional_table_filters = {{'fruits': 'file(\\'{in}\\') = 1'}}",
+    "SELECT 1 SETTINGS limit = 1 SETTINGS readonly = 0",
     "SELECT * FROM (SELECT 1 SETTINGS max_memory_usage = 0)",
     "SELECT * FROM view(SELECT 1 SETTINGS max_execution_time = 0)",
     "WITH a AS (SELECT 1 SETTINGS readonly = 0) SELECT * FROM a",
@@ -264,6 +270,17 @@ def test_limits_hold(filled: Store) -> None:
             limits={"max_execution_time": 1},
         )
     assert caught.value.code == 159
+
+
+def test_limits_can_be_narrowed_and_not_widened(filled: Store) -> None:
+    """A query may ask for less; more than there is, or no limit, it does not get."""
+    assert narrowed(LIMITS, {"max_execution_time": "5"})["max_execution_time"] == 5
+    for value in ("0", "99999", "x"):
+        assert narrowed(LIMITS, {"max_execution_time": value}) == LIMITS
+    sql = "SELECT number FROM numbers(100) SETTINGS max_result_rows = 10"
+    with pytest.raises(StoreError) as caught:
+        answer(filled, sql, format="CSV")
+    assert caught.value.code == 396
 
 
 def test_a_long_query_is_refused(filled: Store) -> None:
