@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import clickhouse_connect
 import httpx
 import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from tests.support.captures import fresh
 from tests.support.up import Up, running_up
@@ -116,6 +118,18 @@ def test_the_store_cannot_be_changed_or_left(up: Up, tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()["error"]) == (400, "bad_request")
     assert list(tmp_path.iterdir()) == []
     assert get(up, "/api/runs")["total_count"] > 0
+
+
+def test_clickhouse_clients_need_no_server(up: Up) -> None:
+    """The official client reads the embedded store of the running process, and cannot write."""
+    client = clickhouse_connect.get_client(host="127.0.0.1", port=up.ports["clickhouse"], database="spanruns")
+    try:
+        (row,) = client.query("SELECT count(), uniq(agent_name) FROM runs").result_rows
+        assert row[0] == get(up, "/api/runs")["total_count"]
+        with pytest.raises(ClickHouseError, match="only SELECT"):
+            client.command("TRUNCATE TABLE runs_data")
+    finally:
+        client.close()
 
 
 def test_the_page_is_served(up: Up) -> None:
