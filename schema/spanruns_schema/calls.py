@@ -7,12 +7,20 @@ from functools import cache
 from importlib import resources
 
 _PLACEHOLDER = re.compile(r"\{(\w+):([^{}]+)\}")
+_CALLED = re.compile(r"\b((?:FROM|JOIN)\s+)(\w+)\(")
 _COMMENT = re.compile(r"--.*")
 
 
 def text(view: str) -> str:
     """The view's own SQL, comments included."""
     return resources.files("spanruns_schema").joinpath("views", f"{view}.sql").read_text()
+
+
+def qualified(sql: str, database: str) -> str:
+    """`sql` with the views that it calls named as those of `database`. The engine itself does that for tables and plain views
+    when a view is made, but looks for a called one in the database of whoever asks.
+    """
+    return _CALLED.sub(lambda match: f"{match[1]}{database}.{match[2]}(", sql)
 
 
 @cache

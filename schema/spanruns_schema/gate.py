@@ -316,7 +316,7 @@ def _check_node(node: Node, parent: Node, known: Catalog) -> None:
 def _check_function(node: Node, parent: Node, known: Catalog) -> None:
     name = _name(node.text)
     if parent.kind == "TableExpression":
-        if name not in known.views and name.lower() not in TABLE_FUNCTIONS:
+        if name.removeprefix(f"{known.database}.") not in known.views and name.lower() not in TABLE_FUNCTIONS:
             raise BadInput(f"the table function {name} is not possible here")
     elif parent.kind not in NODES - STATEMENTS:
         raise BadInput(f"{name} is not possible here")

@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Literal
 
 from spanruns_schema.arrivals import arrival_tables, arrival_views
+from spanruns_schema.calls import qualified
 from spanruns_schema.dialects import mapping_views
 from spanruns_schema.errors import SchemaError, StoreError
 from spanruns_schema.store import Store, rows
@@ -124,6 +125,8 @@ def _run(store: Store, step: Step) -> None:
     if step.kind == "mapping" and step.state is State.CHANGED:
         query = step.sql.partition(" AS\n")[2]
         store.command(f"ALTER TABLE {step.name} MODIFY QUERY {query}")
+    elif step.kind == "view":
+        store.command(qualified(step.sql, store.database))
     else:
         store.command(step.sql)
 

@@ -35,6 +35,7 @@ def filled(store: Store) -> Store:
         ("FROM all_fruits SELECT count()", b"2\n"),
         ("SELECT f.url AS url FROM fruits AS f WHERE url = 'p'", b"p\n"),
         ("SELECT * FROM fruits_like(pattern = 'p%')", b"pear\n"),
+        ("SELECT * FROM spanruns.fruits_like(pattern = 'p%')", b"pear\n"),
         ("WITH f AS (SELECT name FROM fruits) SELECT count() FROM f", b"2\n"),
         (
             "SELECT a.name FROM fruits a INNER JOIN all_fruits b USING name WHERE a.name IN (SELECT 'pear')",

@@ -137,6 +137,25 @@ def test_a_period_has_its_start_and_not_its_end(filled: Store) -> None:
     assert found(filled, {}, **{"from": at(60.000001), "to": at(180.000001)}) == {"c", "d"}
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "runs_per_day(filter = map(), from = '2026-01-01', to = '2026-01-16')",
+        "run_stats(filter = map(), from = '2026-01-01', to = '2026-01-16', by = '')",
+        "sub_runs(run_id = 'a')",
+    ],
+)
+def test_a_view_can_be_called_from_another_database(filled: Store, call: str) -> None:
+    """Views that are made of others find them, whichever database one is in."""
+    assert isinstance(filled, EmbeddedStore)
+    connection = filled._open()
+    try:
+        connection.query("USE default")
+        assert bytes(connection.query(f"SELECT count() FROM spanruns.{call}", "CSV").bytes()) == b"1\n"
+    finally:
+        connection.close()
+
+
 def test_an_unknown_filter_is_an_error(filled: Store) -> None:
     """A name that means nothing is not passed over."""
     with pytest.raises(StoreRejected, match="a name that runs_matching does not know"):
