@@ -33,7 +33,7 @@ class EmbeddedStore:
             raise ConfigError(f"no store in {directory}: start one with `spanruns up --data …`")
         directory.mkdir(parents=True, exist_ok=True)
         self.database = database
-        self._chdb = chdb
+        self._chdb: Any = chdb
         self._directory = directory
         self._idle: list[Any] = []
         self._lock = threading.Lock()
