@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from spanruns_schema.dialects.sql import quote
 
@@ -26,11 +27,20 @@ UNKNOWN = "unknown"
 @cache
 def error_classes() -> tuple[ErrorClass, ...]:
     """All classes, in the order in which they are tried."""
-    data = tomllib.loads(resources.files("spanruns_schema").joinpath("data", "error_classes.toml").read_text())
     return tuple(
         ErrorClass(name, item["title"], tuple(item["patterns"]), tuple(item["actions"]))
-        for name, item in data["classes"].items()
+        for name, item in _data()["classes"].items()
     )
+
+
+def classes_version() -> int:
+    """The version of the data: it changes with every change of a class."""
+    return int(_data()["version"])
+
+
+@cache
+def _data() -> dict[str, Any]:
+    return tomllib.loads(resources.files("spanruns_schema").joinpath("data", "error_classes.toml").read_text())
 
 
 def error_class_sql(error_type: str, error_message: str) -> str:
@@ -52,6 +62,7 @@ def error_fingerprint_sql(error_type: str, error_message: str) -> str:
 
 
 MASKS = (
+    (r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"]+", "<url>"),
     (r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}", "<id>"),
     (r"'[^']*'|\"[^\"]*\"|`[^`]*`", "<value>"),
     (r"(?:[A-Za-z]:)?[/\\][\w./\\-]+", "<path>"),
