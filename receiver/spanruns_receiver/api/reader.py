@@ -13,7 +13,7 @@ from spanruns_schema.errors import NotFound, Overloaded
 from spanruns_schema.store import Parameters, Settings, Store, rows
 
 from spanruns_receiver.api.cursor import Cursor, Order, Sort, SortedCursor
-from spanruns_receiver.api.filters import FIRST, LAST, Filter
+from spanruns_receiver.api.filters import LAST, Filter
 
 # Queries at a time, and how long one may wait for its turn before the caller is told to come back.
 MAX_QUERIES = 16
@@ -57,6 +57,8 @@ class Reader:
         wanted = filter.parameters()
         days = {date.fromisoformat(row["day"]): int(row["total"]) for row in self.view("runs_per_day", wanted)}
         begin, end = filter.period()
+        if not days:
+            return [], 0
         reach = _reach(days, (cursor.started_at if cursor else end).date(), limit)
         found = self.view(
             "runs_list",
@@ -101,7 +103,7 @@ class Reader:
 
 
 def _reach(days: dict[date, int], newest: date, wanted: int) -> datetime:
-    """The start of the day by which at least `wanted` runs have been passed, going back from `newest`.
+    """The start of the day by which at least `wanted` runs have been passed, going back from `newest`, or of the first day.
 
     The runs of `newest` itself may lie after the cursor, so they do not count.
     """
@@ -111,4 +113,4 @@ def _reach(days: dict[date, int], newest: date, wanted: int) -> datetime:
             passed += days[day]
         if passed >= wanted:
             return datetime.combine(day, time(), UTC)
-    return FIRST
+    return datetime.combine(min(days), time(), UTC)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from spanruns_receiver.api import reader
 from spanruns_receiver.api.cursor import Cursor
-from spanruns_receiver.api.filters import FIRST, LAST, Filter
+from spanruns_receiver.api.filters import LAST, Filter
 from spanruns_receiver.api.reader import Reader
 from spanruns_schema.errors import Overloaded
 from spanruns_schema.store import Store
@@ -26,10 +26,10 @@ DAYS = {date(2026, 1, 1): 5, date(2026, 1, 2): 0, date(2026, 1, 3): 100, date(20
         (LAST.date(), 3, datetime(2026, 1, 4, tzinfo=UTC)),
         (LAST.date(), 4, datetime(2026, 1, 3, tzinfo=UTC)),
         (LAST.date(), 104, datetime(2026, 1, 1, tzinfo=UTC)),
-        (LAST.date(), 109, FIRST),
+        (LAST.date(), 109, datetime(2026, 1, 1, tzinfo=UTC)),
         (date(2026, 1, 4), 1, datetime(2026, 1, 3, tzinfo=UTC)),
         (date(2026, 1, 3), 1, datetime(2026, 1, 1, tzinfo=UTC)),
-        (date(2026, 1, 1), 1, FIRST),
+        (date(2026, 1, 1), 1, datetime(2026, 1, 1, tzinfo=UTC)),
     ],
 )
 def test_a_page_reaches_to_the_day_that_fills_it(newest: date, wanted: int, expected: datetime) -> None:
