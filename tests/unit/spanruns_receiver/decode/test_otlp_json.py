@@ -20,7 +20,7 @@ from spanruns_receiver.decode.otlp_json import to_protobuf
 from spanruns_schema.errors import Malformed
 
 OTLP = Path(__file__).parents[3] / "fixtures" / "otlp"
-CAPTURES = sorted(OTLP.glob("*.pb"))
+CAPTURES = sorted(path for path in OTLP.glob("*.pb") if path.with_suffix(".json").exists())
 METRICS = sorted(OTLP.glob("*.metrics.json"))
 
 
