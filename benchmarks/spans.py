@@ -1,4 +1,4 @@
-"""Realistic spans: runs of 16 spans with 15 attributes of random text, as OTLP requests."""
+"""Realistic spans: runs of 16 spans (an agent, its model and tool calls in turn), 15 attributes of random text, as OTLP requests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _trace(rng: random.Random, start_ns: int) -> list[Span]:
 
 
 def _span(rng: random.Random, position: int, trace_id: bytes, root: bytes, start_ns: int) -> Span:
-    kind = position % 3 if position else 0
+    kind = 1 + position % 2 if position else 0
     failed = position == 5
     return Span(
         trace_id=trace_id,
