@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 15.0
 
 Row = dict[str, Any]
 
