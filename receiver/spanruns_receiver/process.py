@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 RUNNING_FILE = "running.json"
 _DOOR_GRACE_S = 5.0
 _RESOLVER_GRACE_S = 15.0
+_EMBEDDED_POLL_S = 10.0
 # Beyond about this many the store's own mapping is quicker (docs/decisions/0003-facts-by-the-receiver.md).
 _OWN_FACTS_ITEMS = 2_000
 
@@ -164,9 +165,10 @@ class Process:
     def _resolver(self, stack: ExitStack, store: Store) -> _Resolver | None:
         if not self._roles.resolver:
             return None
-        from spanruns_receiver.resolver import Resolver
+        from spanruns_receiver.resolver.loop import POLL_S, Resolver
 
-        resolver: _Resolver = Resolver(store)
+        # Into the embedded store nobody else writes, and our own writer pokes.
+        resolver: _Resolver = Resolver(store, poll_s=_EMBEDDED_POLL_S if self._settings.embedded else POLL_S)
         metrics = self.health.metrics
         metrics.resolver_passes.set_function(lambda: resolver.passes)
         metrics.resolver_facts.set_function(lambda: resolver.resolved_facts)

@@ -55,9 +55,13 @@ class _Trace:
 class Resolver:
     """Keeps `runs`, `tool_calls` and `model_calls` up to date with the facts of `store`, whoever writes them."""
 
-    def __init__(self, store: Store, *, since: datetime | None = None) -> None:
-        """Starts with facts written after `since`, by default where the last resolver of the store ended."""
+    def __init__(self, store: Store, *, since: datetime | None = None, poll_s: float = POLL_S) -> None:
+        """Starts with facts written after `since`, by default where the last resolver of the store ended.
+
+        Looks for facts at least every `poll_s` seconds, and whenever it is poked.
+        """
         self._store = store
+        self._poll_s = poll_s
         self._since = since
         hour_ago = datetime.now(UTC) - timedelta(hours=1)  # what is older is resolved once, at the start
         self._after = max(since or hour_ago, hour_ago)
@@ -89,7 +93,7 @@ class Resolver:
             except StoreError as error:
                 self.failures += 1
                 log.warning("resolving failed, will try again: %s", error)
-                stage, more = None, False
+                stage, more = None, True  # without waiting for the next poke
                 stop.wait(1.0)
             stop.wait((time.monotonic() - began) * (1 - SHARE) / SHARE)
             if not more:
@@ -174,8 +178,8 @@ class Resolver:
 
     def _pause(self) -> float:
         now = time.monotonic()
-        due = min((trace.due_s for trace in self._waiting.values()), default=now + POLL_S)
-        return min(POLL_S, max(0.0, due - now))
+        due = min((trace.due_s for trace in self._waiting.values()), default=now + self._poll_s)
+        return min(self._poll_s, max(0.0, due - now))
 
     def _finish(self, stage: Stage | None) -> None:
         try:
