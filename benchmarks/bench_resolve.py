@@ -78,7 +78,10 @@ def _run(store: EmbeddedStore, traces: int, profile: bool) -> None:
             if table in ARRIVALS:
                 with meter("map to facts"):
                     store.insert(ARRIVALS[table], block.columns, block.native)
-    found = [row["trace_id"] for row in rows(store, "SELECT trace_id FROM span_facts GROUP BY trace_id ORDER BY min(started_at)")]
+    found = [
+        row["trace_id"]
+        for row in rows(store, "SELECT trace_id FROM span_facts GROUP BY trace_id ORDER BY min(started_at)")
+    ]
     statements = _profiled(store) if profile else Counter[str]()
     with Stage(store) as stage:
         for start in range(0, len(found), TRACES_PER_PASS):
@@ -112,8 +115,14 @@ def _profiled(store: EmbeddedStore) -> Counter[str]:
 
 def _print(store: EmbeddedStore, meter: Meter, traces: int, statements: Counter[str]) -> None:
     thousands = traces * SPANS_PER_TRACE / 1000
-    counts = {table: rows(store, f"SELECT count() AS n FROM {table}")[0]["n"] for table in ("runs", "tool_calls", "model_calls")}
-    print(f"{thousands * 1000:,.0f} spans in {traces:,} traces: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()))
+    counts = {
+        table: rows(store, f"SELECT count() AS n FROM {table}")[0]["n"]
+        for table in ("runs", "tool_calls", "model_calls")
+    }
+    print(
+        f"{thousands * 1000:,.0f} spans in {traces:,} traces: "
+        + ", ".join(f"{n:,} {name}" for name, n in counts.items())
+    )
     raw = meter.cpu_s["insert raw"]
     print(f"{'':14}{'CPU s':>9}{'ms per 1,000 spans':>20}{'of insert raw':>15}{'RSS MB':>9}")
     for phase, seconds in meter.cpu_s.items():

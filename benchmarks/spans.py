@@ -1,4 +1,4 @@
-"""Realistic spans: runs of 16 spans (an agent, its model and tool calls in turn), 15 attributes of random text, as OTLP requests."""
+"""Realistic spans: runs of 16 spans (an agent, its model and tool calls in turn), 15 attributes of few names and random text, as OTLP requests."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ _RESOURCE = {
 }
 _NAMES = ("invoke_agent researcher", "chat gpt-5", "execute_tool search")
 _OPERATIONS = ("invoke_agent", "chat", "execute_tool")
-_SHORT = (
-    "gen_ai.agent.name",
-    "gen_ai.provider.name",
-    "gen_ai.request.model",
-    "gen_ai.response.model",
-    "gen_ai.conversation.id",
-    "gen_ai.tool.name",
-    "gen_ai.tool.call.id",
-    "server.address",
-    "user.id",
-)
+_NAMED = {
+    "gen_ai.agent.name": ("researcher", "support", "travel planner", "reviewer"),
+    "gen_ai.provider.name": ("openai", "anthropic", "ollama"),
+    "gen_ai.request.model": ("gpt-5", "gpt-4.1-mini", "claude-sonnet-4-5", "house-model"),
+    "gen_ai.response.model": (
+        "gpt-5-2025-08-07",
+        "gpt-4.1-mini-2025-04-14",
+        "claude-sonnet-4-5-20250929",
+        "house-model",
+    ),
+    "gen_ai.tool.name": ("search", "fetch", "calculate", "send_mail", "query_orders", "book_flight"),
+    "server.address": ("api.openai.com", "api.anthropic.com", "10.0.0.7"),
+}
+_SHORT = ("gen_ai.conversation.id", "gen_ai.tool.call.id", "user.id")
 _LONG = ("gen_ai.input.messages", "gen_ai.output.messages")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz "
 
@@ -74,6 +77,7 @@ def _span(rng: random.Random, position: int, trace_id: bytes, root: bytes, start
 def _attributes(rng: random.Random, operation: str) -> list[KeyValue]:
     return [
         _text("gen_ai.operation.name", operation),
+        *(_text(key, rng.choice(names)) for key, names in _NAMED.items()),
         *(_text(key, _words(rng, 12)) for key in _SHORT),
         *(_text(key, _words(rng, 80)) for key in _LONG),
         KeyValue(key="gen_ai.usage.input_tokens", value=AnyValue(int_value=rng.randrange(5000))),
