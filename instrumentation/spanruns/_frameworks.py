@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import wrapt
 
-from spanruns import _entrances, _guard
+from spanruns import _entrances, _guard, _smolagents
 from spanruns._imports import when_imported
 from spanruns._settings import Settings
 
@@ -220,15 +220,19 @@ def _on_import(module: str, name: str, activate: Callable[[], None], *more: str)
 def _activate(framework: Framework) -> None:
     if framework.name in _ours or framework.name in _given_up:
         return
-    active = [found.package for found in framework.instrumentors if found.is_active]
+    active = [found for found in framework.instrumentors if found.is_active]
     if active or framework.taken():
-        _guard.log.debug("spanruns: %s is instrumented already (%s)", framework.name, ", ".join(active))
+        names = ", ".join(found.package for found in active)
+        _guard.log.debug("spanruns: %s is instrumented already (%s)", framework.name, names)
+        for found in active:
+            _complete(found.loaded())
         return
     for candidate in framework.instrumentors:
         instrumentor = candidate.load()
         if instrumentor is not None:
             _ours[framework.name] = instrumentor
             instrumentor.instrument(skip_dep_check=True)
+            _complete(instrumentor)
             return
     _guard.info_once(
         f"missing {framework.name}",
@@ -262,9 +266,18 @@ def _watch_instrumentors() -> None:
                 modules = [candidate.module for candidate in framework.instrumentors]
                 if type(instance).__module__ in modules:
                     give_way(framework.name, to=instance)  # before: taking off what is beneath would take off both
-        return wrapped(*args, **kwargs)
+        done = wrapped(*args, **kwargs)
+        _complete(instance)
+        return done
 
     wrapt.wrap_function_wrapper(kind, "instrument", instrument)
+
+
+def _complete(instrumentor: object) -> None:
+    """Add what an instrumentor lacks."""
+    if type(instrumentor).__module__ == _smolagents.MODULE:
+        with _guard.guarded("completing an instrumentor"):
+            _smolagents.install()
 
 
 def give_way(name: str, to: object = None) -> None:

@@ -27,6 +27,8 @@ class Finished(NamedTuple):
     run: RunState | None = None
     is_run: bool = False
     """True if it is the span of that run itself."""
+    called_off_by: str | None = None
+    """The cancellation that ended it, where the span does not say so itself."""
 
 
 def role_of(attributes: Mapping[str, Any]) -> Role:
@@ -53,6 +55,8 @@ def clean_span(item: Finished, cleaner: Cleaner, instance: Instance | None = Non
     raw = dict(span.attributes or {})
     role = role_of(raw)
     attributes = cleaner.attributes(raw, role)
+    if item.called_off_by is not None:
+        attributes["error.type"] = item.called_off_by
     events = [_clean_event(event, cleaner, role) for event in span.events]
     status = _clean_status(span.status, cleaner)
     cut = cleaner.truncated - before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final, Literal
 
 from opentelemetry.trace import Span, StatusCode
@@ -26,6 +27,17 @@ def outcome_of(error: BaseException | None) -> Outcome:
     if isinstance(error, SystemExit) and error.code in (None, 0):
         return "success"
     return "failed"
+
+
+def called_off_by() -> str | None:
+    """The name of the cancellation that is being handled here, if one is.
+
+    A generator that is closed early is no cancellation: its consumer has had enough.
+    """
+    error = sys.exception()
+    if error is None or isinstance(error, GeneratorExit) or outcome_of(error) != "cancelled":
+        return None
+    return type_name(error)
 
 
 def type_name(error: BaseException) -> str:

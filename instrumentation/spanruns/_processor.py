@@ -6,13 +6,14 @@ carries the counts of the spans below it when it ends. Every ended, sampled span
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from spanruns import _guard
+from spanruns import _guard, _outcome
 from spanruns._events import Lifecycle, identity_of
 from spanruns._foreign import Pending
 from spanruns._live import Registry, RunState
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _RUN_OPERATIONS: Final = frozenset(("invoke_agent", "invoke_workflow", "agent_call", "invoke_swarm", "invoke_graph"))
 _RUN_KINDS: Final = frozenset(("agent", "workflow"))
+MAX_CLEANING: Final = 10_000
+"""Open spans, begun while a cancellation was being handled, that are remembered at once."""
 
 
 Ambient = Callable[["Context | None", Mapping[str, Any], "RunState | None"], Mapping[str, Any]]
@@ -71,6 +74,7 @@ class RunProcessor(SpanProcessor):
         It finds what it needs in `pending`.
         """
         self.pending = Pending()
+        self._cleaning: set[int] = set()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Find the run of a span that has just started; announce it if it is a run itself."""
@@ -83,6 +87,8 @@ class RunProcessor(SpanProcessor):
         context = span.get_span_context()
         if context is None or not context.trace_flags.sampled:
             return
+        if sys.exception() is not None and _outcome.called_off_by() and len(self._cleaning) < MAX_CLEANING:
+            self._cleaning.add(context.span_id)  # cleaning up after a cancellation is not cancelled itself
         parent = span.parent
         around = self._registry.run_of(parent.span_id) if parent is not None else None
         attributes = span.attributes
@@ -136,10 +142,21 @@ class RunProcessor(SpanProcessor):
             if state.span_id == context.span_id:
                 self._registry.remove(state)
                 ended_run = True
-        item = Finished(span, state, ended_run)
+        item = Finished(span, state, ended_run, self._called_off(span, context.span_id))
         if not self.sends and state is not None:
             self.pending.put(context.span_id, item)
         self._finished(item)
+
+    def _called_off(self, span: ReadableSpan, span_id: int) -> str | None:
+        """The cancellation that is ending a span of others; OpenTelemetry itself records ordinary exceptions only."""
+        if sys.exception() is None and not self._cleaning:
+            return None
+        cleaning = span_id in self._cleaning
+        self._cleaning.discard(span_id)
+        attributes = span.attributes or {}
+        if cleaning or "spanruns.kind" in attributes or "error.type" in attributes or not span.status.is_unset:
+            return None
+        return _outcome.called_off_by()
 
     def shutdown(self) -> None:
         """Send what is left; called by the provider when the process exits."""

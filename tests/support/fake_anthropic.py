@@ -1,14 +1,16 @@
-"""A small endpoint that speaks Anthropic's messages API, streams included; `fail-<status>` models are refused."""
+"""A small endpoint that speaks Anthropic's messages API, streams included; `fail-<status>` models are refused, `slow-…` ones take their time."""
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+SLOW_S = 2.0
 USAGE = {"input_tokens": 11, "output_tokens": 4}
 
 
@@ -45,6 +47,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         model = body["model"]
+        if model.startswith("slow-"):
+            time.sleep(SLOW_S)
         if model.startswith("fail-"):
             error = {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}}
             self._answer(int(model.removeprefix("fail-")), "application/json", json.dumps(error))
@@ -66,10 +70,15 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that did not wait is part of the tests."""
+
+
 @contextmanager
 def running_fake_anthropic() -> Iterator[str]:
     """Serve it on a free port; gives the base URL for clients."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

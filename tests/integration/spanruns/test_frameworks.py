@@ -5,57 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from spanruns_receiver.demo.fake_openai import running_fake_openai
 
-from tests.integration.spanruns.conftest import INHERITED
-from tests.support.fake_anthropic import running_fake_anthropic
-from tests.support.sink import Sink, SinkSpan
+from tests.integration.spanruns.conftest import ROOT, SERVICES, Play
+from tests.support.sink import Sink, SinkServer, SinkSpan
 
-SERVICES = Path(__file__).with_name("services")
-RunService = Callable[..., str]
 OK, ERROR = 0, 2
+CANCELLED = "asyncio.exceptions.CancelledError"
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def run_service(sink: Sink) -> RunService:
-    """Runs a service of the folder in a scenario; gives what it wrote to stderr."""
-
-    def run(name: str, scenario: str, **env: str) -> str:
-        inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
-        ours = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "SPANRUNS_RAISE": "1"}
-        done = subprocess.run(
-            [sys.executable, str(SERVICES / f"{name}_service.py"), scenario],
-            env={**inherited, **ours, **env},
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def openai_url() -> Iterator[str]:
-    """An endpoint that speaks OpenAI's API."""
-    with running_fake_openai() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def anthropic_url() -> Iterator[str]:
-    """An endpoint that speaks Anthropic's API."""
-    with running_fake_anthropic() as url:
-        yield url
 
 
 def tree(sink: Sink) -> list[tuple[str, str | None, int]]:
@@ -79,9 +40,9 @@ def announced(sink: Sink) -> set[str]:
 
 @pytest.mark.parametrize("framework", ["pydantic_ai", "langgraph"])
 @pytest.mark.parametrize("scenario", ["success", "stream"])
-def test_agent_with_a_tool(sink: Sink, run_service: RunService, framework: str, scenario: str) -> None:
+def test_agent_with_a_tool(play: Play, framework: str, scenario: str) -> None:
     """The run, its two model calls and its tool call, with content and tokens; announced while it ran."""
-    assert run_service(framework, scenario) == ""
+    sink = play(framework, scenario)
     run, model = "invoke_agent weather_agent", "chat test" if framework == "pydantic_ai" else "chat fake-1"
     assert tree(sink) == [(run, None, OK), (model, run, OK), ("execute_tool get_weather", run, OK), (model, run, OK)]
     assert counts(sink.span(run)) == (4, 4)
@@ -93,9 +54,9 @@ def test_agent_with_a_tool(sink: Sink, run_service: RunService, framework: str, 
 
 
 @pytest.mark.parametrize("framework", ["pydantic_ai", "langgraph"])
-def test_agent_whose_tool_fails(sink: Sink, run_service: RunService, framework: str) -> None:
+def test_agent_whose_tool_fails(play: Play, framework: str) -> None:
     """Tool call and run are failed, the model call is not."""
-    assert run_service(framework, "failure") == ""
+    sink = play(framework, "failure")
     run = "invoke_agent broken_agent" if framework == "pydantic_ai" else "invoke_agent weather_agent"
     model = "chat test" if framework == "pydantic_ai" else "chat fake-1"
     assert tree(sink) == [(run, None, ERROR), (model, run, OK), ("execute_tool explode", run, ERROR)]
@@ -103,21 +64,29 @@ def test_agent_whose_tool_fails(sink: Sink, run_service: RunService, framework: 
 
 
 @pytest.mark.parametrize("framework", ["pydantic_ai", "langgraph"])
-def test_agent_that_is_cancelled(sink: Sink, run_service: RunService, framework: str) -> None:
+def test_agent_that_is_cancelled(play: Play, framework: str) -> None:
     """Every span has ended once, and the cancellation shows in the tool call at least."""
-    assert run_service(framework, "cancel") == ""
+    sink = play(framework, "cancel")
     assert tree(sink)[0][1] is None
     assert len({span.span_id for span in sink.spans}) == len(sink.spans) == 3
     tool = sink.span("execute_tool wait")
     told = [tool.attributes.get("error.type"), *(attributes.get("exception.type") for _, attributes in tool.events)]
-    assert "asyncio.exceptions.CancelledError" in told
+    assert CANCELLED in told
+
+
+@pytest.mark.parametrize("framework", ["pydantic_ai", "langgraph", "openai", "anthropic", "mcp_client"])
+def test_nothing_is_said(play: Play, framework: str) -> None:
+    """We add nothing to what a framework writes to its terminal."""
+    play(framework, "success")
+    said = play.service(framework).said
+    assert [line for line in said.splitlines() if "spanruns:" in line or "opentelemetry" in line] == []
 
 
 @pytest.mark.parametrize("scenario", ["success", "stream"])
-def test_openai_agents(sink: Sink, run_service: RunService, openai_url: str, scenario: str) -> None:
+def test_openai_agents(play: Play, scenario: str) -> None:
     """Workflow, agent, model and tool call; the SDK's own tracing stays as it was."""
-    said = run_service("openai_agents", scenario, OPENAI_BASE_URL=openai_url)
-    assert said.strip() == "OPENAI_API_KEY is not set, skipping trace export"
+    sink = play("openai_agents", scenario)
+    assert "OPENAI_API_KEY is not set, skipping trace export" in play.service("openai_agents").said
     root, run = "invoke_workflow Agent workflow", "invoke_agent weather_agent"
     assert tree(sink) == [
         (root, None, OK),
@@ -130,16 +99,16 @@ def test_openai_agents(sink: Sink, run_service: RunService, openai_url: str, sce
     assert announced(sink) == {sink.span(root).span_id, sink.span(run).span_id}
 
 
-def test_openai_agents_whose_tool_fails(sink: Sink, run_service: RunService, openai_url: str) -> None:
+def test_openai_agents_whose_tool_fails(play: Play) -> None:
     """Tool call and run are failed."""
-    run_service("openai_agents", "failure", OPENAI_BASE_URL=openai_url)
+    sink = play("openai_agents", "failure")
     assert sink.span("execute_tool explode").status == ERROR
     assert sink.span("invoke_agent weather_agent").status == ERROR
 
 
-def test_openai_agents_that_are_cancelled(sink: Sink, run_service: RunService, openai_url: str) -> None:
-    """Every span has ended once."""
-    run_service("openai_agents", "cancel", OPENAI_BASE_URL=openai_url)
+def test_openai_agents_that_are_cancelled(play: Play) -> None:
+    """Every span has ended once, the workflow with the cancellation."""
+    sink = play("openai_agents", "cancel")
     assert sorted(span.name for span in sink.spans) == [
         "chat gpt-4.1-mini",
         "execute_tool wait",
@@ -149,9 +118,9 @@ def test_openai_agents_that_are_cancelled(sink: Sink, run_service: RunService, o
 
 
 @pytest.mark.parametrize(("scenario", "calls"), [("success", 2), ("stream", 1)])
-def test_openai_client(sink: Sink, run_service: RunService, openai_url: str, scenario: str, calls: int) -> None:
+def test_openai_client(play: Play, scenario: str, calls: int) -> None:
     """Calls of the plain client are model calls of the run around them, with tokens and content."""
-    assert run_service("openai", scenario, OPENAI_BASE_URL=openai_url) == ""
+    sink = play("openai", scenario)
     run = "invoke_agent asker"
     assert tree(sink) == [(run, None, OK), *[("chat gpt-4.1-mini", run, OK)] * calls]
     chat = next(span for span in sink.spans if span.name != run)
@@ -161,32 +130,37 @@ def test_openai_client(sink: Sink, run_service: RunService, openai_url: str, sce
 
 
 @pytest.mark.parametrize("client", ["openai", "anthropic"])
-def test_client_that_is_refused(
-    sink: Sink, run_service: RunService, openai_url: str, anthropic_url: str, client: str
-) -> None:
+def test_client_that_is_refused(play: Play, client: str) -> None:
     """The refusal is the model call's error, and that of the run it leaves."""
-    env = {"OPENAI_BASE_URL": openai_url, "ANTHROPIC_BASE_URL": anthropic_url, "ANTHROPIC_API_KEY": "none"}
-    assert run_service(client, "failure", **env) == ""
+    sink = play(client, "failure")
     assert [status for _, _, status in tree(sink)] == [ERROR, ERROR]
     run = sink.span("invoke_agent asker")
     assert run.attributes["error.type"] == f"{client}.RateLimitError"
 
 
-def test_openai_client_that_is_cancelled(sink: Sink, run_service: RunService) -> None:
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+def test_tool_that_fails_after_an_answer(play: Play, client: str) -> None:
+    """Tool call and run are failed, the model call before is not."""
+    sink = play(client, "tool failure")
+    tool, run = sink.span("execute_tool explode"), sink.span("invoke_agent asker")
+    assert [(span.status, span.attributes["error.type"]) for span in (tool, run)] == [(ERROR, "RuntimeError")] * 2
+    assert [span.status != ERROR for span in sink.spans if span not in (tool, run)] == [True]
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+def test_client_call_that_is_cancelled(play: Play, client: str) -> None:
     """A call that takes too long is ended by its caller, once."""
-    with running_fake_openai(delay_s=5) as slow:
-        assert run_service("openai", "cancel", OPENAI_BASE_URL=slow) == ""
-    run, chat = sink.span("invoke_agent asker"), sink.span("chat gpt-4.1-mini")
-    assert chat.attributes["error.type"] == "asyncio.exceptions.CancelledError"
+    sink = play(client, "cancel")
+    run = sink.span("invoke_agent asker")
+    (call,) = [span for span in sink.spans if span is not run]
+    assert call.attributes["error.type"] == CANCELLED
     assert (run.attributes["error.type"], run.attributes["spanruns.run.status"]) == ("TimeoutError", "failed")
-    assert len(sink.spans) == 2
 
 
 @pytest.mark.parametrize("scenario", ["success", "stream"])
-def test_anthropic_client(sink: Sink, run_service: RunService, anthropic_url: str, scenario: str) -> None:
+def test_anthropic_client(play: Play, scenario: str) -> None:
     """The client speaks OpenTelemetry itself: one model call, with tokens and content, and no second one of ours."""
-    env = {"ANTHROPIC_BASE_URL": anthropic_url, "ANTHROPIC_API_KEY": "none"}
-    assert run_service("anthropic", scenario, **env) == ""
+    sink = play("anthropic", scenario)
     run, chat = sink.span("invoke_agent asker"), sink.span("anthropic.messages.create")
     assert len(sink.spans) == 2
     assert chat.parent_id == run.span_id
@@ -194,52 +168,77 @@ def test_anthropic_client(sink: Sink, run_service: RunService, anthropic_url: st
     assert "hi" in chat.attributes["gen_ai.input.messages"]
 
 
-def test_anthropic_client_that_does_not_speak_itself(sink: Sink, run_service: RunService, anthropic_url: str) -> None:
+def test_anthropic_client_that_does_not_speak_itself(play: Play) -> None:
     """Where the client's own spans are switched off the instrumentor makes them."""
-    env = {"ANTHROPIC_BASE_URL": anthropic_url, "ANTHROPIC_API_KEY": "none", "ANTHROPIC_OPEN_TELEMETRY": "false"}
-    assert run_service("anthropic", "success", **env) == ""
+    sink = play("anthropic", "success", ANTHROPIC_OPEN_TELEMETRY="false")
     chat = sink.span("chat claude-fake")
     assert (len(sink.spans), chat.attributes["gen_ai.usage.input_tokens"]) == (2, 11)
 
 
-def test_smolagents(sink: Sink, run_service: RunService) -> None:
+@pytest.mark.parametrize("scenario", ["success", "stream"])
+def test_smolagents(play: Play, scenario: str) -> None:
     """The agent's run and its tool calls, announced although its dialect is another one."""
-    run_service("smolagents", "success")
+    sink = play("smolagents", scenario)
     run, tool = sink.span("weather_agent.run"), sink.span("GetWeather")
     assert (run.attributes["openinference.span.kind"], tool.attributes["openinference.span.kind"]) == ("AGENT", "TOOL")
     assert announced(sink) == {run.span_id}
     assert counts(run) == (5, 5)
 
 
-def test_smolagents_whose_tool_fails(sink: Sink, run_service: RunService) -> None:
+def test_smolagents_whose_tool_fails(play: Play) -> None:
     """The failed tool call is one, the run is not."""
-    run_service("smolagents", "failure")
+    sink = play("smolagents", "failure")
     assert (sink.span("GetWeather").status, sink.span("weather_agent.run").status) == (ERROR, 1)
 
 
-def test_mcp_client_and_server(sink: Sink, run_service: RunService) -> None:
+def test_smolagents_that_are_interrupted(play: Play) -> None:
+    """The run has ended, as cancelled, and the next one is not inside it."""
+    sink = play("smolagents", "cancel")
+    run = sink.span("weather_agent.run")
+    words = ("error.type", "spanruns.run.status", "spanruns.run.spans.ended")
+    assert [run.attributes[word] for word in words] == ["smolagents.utils.AgentError", "cancelled", 3]
+    assert play("smolagents", "after").span("weather_agent.run").parent_id == ""
+
+
+def test_mcp_client_and_server(play: Play) -> None:
     """One trace over both processes; a run the server makes knows that a tool call of MCP triggered it."""
-    run_service("mcp_client", "success")
+    sink = play("mcp_client", "success")
     caller, called = sink.span("invoke_agent caller"), sink.span("tools/call get_weather")
     forecast = sink.span("forecast")
     assert {span.trace_id for span in (caller, called, forecast)} == {caller.trace_id}
     assert called.parent_id == sink.span("MCP send tools/call get_weather").span_id
-    assert called.resource["service.name"] == "mcp_server_service"
+    assert called.resource["service.instance.id"] != caller.resource["service.instance.id"]
     words = ("spanruns.run.trigger", "spanruns.run.trigger_detail")
     assert [forecast.attributes[word] for word in words] == ["mcp", "get_weather"]
 
 
-def test_mcp_tool_that_fails(sink: Sink, run_service: RunService) -> None:
+def test_mcp_tool_that_fails(play: Play) -> None:
     """The server's span has the error."""
-    run_service("mcp_client", "failure")
+    sink = play("mcp_client", "failure")
     called = sink.span("tools/call explode")
     assert (called.status, called.attributes["error.type"]) == (ERROR, "tool_error")
 
 
+def test_mcp_tool_that_tells_its_progress(play: Play) -> None:
+    """What the server streams back is the run's progress."""
+    sink = play("mcp_client", "stream")
+    run = sink.span("invoke_agent caller")
+    words = ("spanruns.run.progress.done", "spanruns.run.progress.total", "spanruns.run.status")
+    assert [run.attributes[word] for word in words] == [3, 3, "success"]
+
+
+def test_mcp_tool_call_that_is_cancelled(play: Play) -> None:
+    """Both sides know that it was called off, although the SDK's spans do not say so."""
+    sink = play("mcp_client", "cancel")
+    for name in ("MCP send tools/call wait", "tools/call wait"):
+        assert sink.span(name).attributes["error.type"] == CANCELLED
+    assert sink.span("invoke_agent caller").attributes["error.type"] == "TimeoutError"
+
+
 @pytest.mark.parametrize("framework", ["pydantic_ai", "langgraph"])
-def test_content_can_stay_at_home(sink: Sink, run_service: RunService, framework: str) -> None:
+def test_content_can_stay_at_home(play: Play, framework: str) -> None:
     """Without content nothing that was said, given or answered is sent, names and tokens are."""
-    run_service(framework, "success", SPANRUNS_CONTENT="metadata_only")
+    sink = play(framework, "success", SPANRUNS_CONTENT="metadata_only")
     sent = b"".join(body for _, _, body in sink.requests)
     assert b"sunny" not in sent
     assert b"hi" not in b"".join(str(s.attributes).encode() for s in sink.spans if s.name.startswith("chat"))
@@ -247,7 +246,7 @@ def test_content_can_stay_at_home(sink: Sink, run_service: RunService, framework
     assert all(s.attributes["gen_ai.usage.input_tokens"] > 0 for s in sink.spans if s.name.startswith("chat"))
 
 
-def test_missing_instrumentor_is_told(sink: Sink, run_service: RunService, tmp_path: Path) -> None:
+def test_missing_instrumentor_is_told(sink: Sink, tmp_path: Path) -> None:
     """Where the instrumentation of a framework is not installed the log says what to install, once."""
     script = tmp_path / "script.py"
     script.write_text(
@@ -266,21 +265,35 @@ def test_missing_instrumentor_is_told(sink: Sink, run_service: RunService, tmp_p
 
 
 @pytest.mark.parametrize("order", ["ours first", "theirs first"])
-def test_another_instrumentor_wins(sink: Sink, run_service: RunService, tmp_path: Path, order: str) -> None:
+def test_another_instrumentor_wins(server: SinkServer, tmp_path: Path, order: str) -> None:
     """What the service switches on itself replaces ours, before or after, so nothing is recorded twice."""
     theirs = (
         "from openinference.instrumentation.smolagents import SmolagentsInstrumentor\n"
         "SmolagentsInstrumentor().instrument()\n"
     )
     service = (SERVICES / "smolagents_service.py").read_text()
-    before, after = service.split("model = Scripted(")
-    after = "model = Scripted(" + after
+    before, after = service.split("CITIES = ")
+    after = "CITIES = " + after
     script = tmp_path / "script.py"
     ours = "import spanruns.auto\n"
     script.write_text((theirs + before if order == "theirs first" else ours + before + theirs) + after)
-    env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "SPANRUNS_RAISE": "1"}
+    env = {
+        **os.environ,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": server.sink.url,
+        "SPANRUNS_RAISE": "1",
+        "PYTHONPATH": str(ROOT),
+    }
     done = subprocess.run(
-        [sys.executable, str(script), "success"], env=env, capture_output=True, text=True, check=False
+        [sys.executable, str(script)],
+        env=env,
+        input="success\ncancel\n",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert len([span for span in sink.spans if span.name == "weather_agent.run"]) == 1
+    runs = [span for span in server.sink.spans if span.name == "weather_agent.run"]
+    assert [(run.parent_id, run.attributes.get("spanruns.run.status")) for run in runs] == [
+        ("", None),
+        ("", "cancelled"),
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -93,3 +95,49 @@ def test_unsampled_spans_leave_no_trace(captured: Captured) -> None:
         run.progress(1)
         run.set_output(2)
     assert (captured.spans, captured.events) == ([], [])
+
+
+async def _cancelled(captured: Captured) -> None:
+    """A task that is cancelled inside a span of others, and cleans up inside another one."""
+    tracer = trace.get_tracer("x")
+
+    async def work() -> None:
+        with tracer.start_as_current_span("called off"):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                with tracer.start_as_current_span("cleaning up"):
+                    pass
+                raise
+
+    task = asyncio.ensure_future(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    with tracer.start_as_current_span("afterwards"):
+        pass
+
+
+def test_span_that_a_cancellation_ends_says_so(captured: Captured) -> None:
+    """OpenTelemetry records no cancellation: the span has it, what cleans up after it has not."""
+    asyncio.run(_cancelled(captured))
+    told = {span.name: (span.status, span.attributes.get("error.type")) for span in captured.spans}
+    assert told == {
+        "cleaning up": ("UNSET", None),
+        "called off": ("UNSET", "asyncio.exceptions.CancelledError"),
+        "afterwards": ("UNSET", None),
+    }
+
+
+def test_generator_that_is_closed_early_is_not_cancelled(captured: Captured) -> None:
+    """Its consumer has had enough; that is an ordinary end."""
+    tracer = trace.get_tracer("x")
+
+    def numbers() -> Generator[int, None, None]:
+        with tracer.start_as_current_span("numbers"):
+            yield from range(9)
+
+    generator = numbers()
+    next(generator)
+    generator.close()
+    assert [span.attributes for span in captured.spans] == [{}]

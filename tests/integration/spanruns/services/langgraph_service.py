@@ -1,7 +1,6 @@
 """An agent of LangChain on LangGraph: success, failure, stream, cancel."""
 
 import asyncio
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -11,6 +10,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import tool
+
+from tests.integration.spanruns.services.scenarios import play
 
 import spanruns.auto  # noqa: F401  # isort: skip - after the framework, this time
 
@@ -83,4 +84,4 @@ async def main(scenario: str) -> None:
             await task
 
 
-asyncio.run(main(sys.argv[1]))
+play(main)

@@ -1,8 +1,10 @@
-"""An MCP server with two tools, one of which makes a run."""
+"""An MCP server with tools: one makes a run, one fails, one says how far it is, one never comes back."""
+
+import asyncio
 
 import spanruns
 import spanruns.auto
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 
 server = MCPServer("weather")
 
@@ -22,6 +24,21 @@ def get_weather(city: str) -> str:
 def explode(city: str) -> str:
     """Always fails."""
     raise RuntimeError("tool exploded")
+
+
+@server.tool()
+async def count(city: str, context: Context) -> str:
+    """Says how far it is."""
+    for done in (1, 2, 3):
+        await context.report_progress(done, 3)
+    return "counted"
+
+
+@server.tool()
+async def wait(city: str) -> str:
+    """Never comes back."""
+    await asyncio.Event().wait()
+    return ""
 
 
 server.run("stdio")

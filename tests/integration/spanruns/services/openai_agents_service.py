@@ -1,15 +1,14 @@
 """An agent of the OpenAI Agents SDK against a local endpoint: success, failure, stream, cancel."""
 
 import asyncio
-import sys
 from contextlib import suppress
 
 import spanruns.auto  # noqa: F401
-from agents import Agent, Runner, function_tool, set_default_openai_client
+from agents import Agent, Runner, flush_traces, function_tool, set_default_openai_client
 from agents.exceptions import UserError
 from openai import AsyncOpenAI
 
-set_default_openai_client(AsyncOpenAI(api_key="none"), use_for_tracing=False)
+from tests.integration.spanruns.services.scenarios import play
 
 
 @function_tool
@@ -32,6 +31,7 @@ async def wait(city: str) -> str:
 
 
 async def main(scenario: str) -> None:
+    set_default_openai_client(AsyncOpenAI(api_key="none"), use_for_tracing=False)
     tools = {"failure": explode, "cancel": wait}
     agent = Agent(name="weather_agent", model="gpt-4.1-mini", tools=[tools.get(scenario, get_weather)])
     if scenario == "success":
@@ -48,6 +48,7 @@ async def main(scenario: str) -> None:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+    flush_traces()
 
 
-asyncio.run(main(sys.argv[1]))
+play(main)

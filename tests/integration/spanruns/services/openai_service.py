@@ -1,7 +1,7 @@
-"""The plain OpenAI client inside a run of ours: success, failure, stream, cancel."""
+"""The plain OpenAI client inside a run of ours: success, failure, tool failure, stream, cancel."""
 
 import asyncio
-import sys
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +9,15 @@ import openai
 import spanruns
 import spanruns.auto
 
+from tests.integration.spanruns.services.scenarios import play
+
 MESSAGES: Any = [{"role": "user", "content": "hi"}]
+
+
+@spanruns.tool
+def explode(said: str | None) -> None:
+    """Always fails."""
+    raise RuntimeError("tool exploded")
 
 
 @spanruns.run("asker", kind="agent")
@@ -20,14 +28,23 @@ async def ask(scenario: str) -> None:
         openai.OpenAI(api_key="none").responses.create(model="gpt-4.1-mini", input="hi")
     elif scenario == "failure":
         await client.chat.completions.create(model="fail-429", messages=MESSAGES)
+    elif scenario == "tool failure":
+        answer = await client.chat.completions.create(model="gpt-4.1-mini", messages=MESSAGES)
+        explode(answer.choices[0].message.content)
     elif scenario == "stream":
         async for _ in await client.chat.completions.create(
             model="gpt-4.1-mini", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
         ):
             pass
     elif scenario == "cancel":
-        await asyncio.wait_for(client.chat.completions.create(model="gpt-4.1-mini", messages=MESSAGES), 0.3)
+        slow = client.with_options(base_url=os.environ["SLOW_URL"])
+        await asyncio.wait_for(slow.chat.completions.create(model="gpt-4.1-mini", messages=MESSAGES), 0.3)
 
 
-with suppress(openai.RateLimitError, TimeoutError):
-    asyncio.run(ask(sys.argv[1]))
+async def main(scenario: str) -> None:
+    """Ask once; what leaves the run is for the store, not for us."""
+    with suppress(openai.RateLimitError, TimeoutError, RuntimeError):
+        await ask(scenario)
+
+
+play(main)

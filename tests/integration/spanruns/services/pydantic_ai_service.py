@@ -1,12 +1,13 @@
 """An agent with one tool, a sub-agent on request: success, failure, stream, cancel."""
 
 import asyncio
-import sys
 from contextlib import suppress
 
 import spanruns.auto  # noqa: F401
 from pydantic_ai import Agent
 from pydantic_ai.models.test import TestModel
+
+from tests.integration.spanruns.services.scenarios import play
 
 agent = Agent(TestModel(), name="weather_agent")
 broken = Agent(TestModel(), name="broken_agent")
@@ -49,4 +50,4 @@ async def main(scenario: str) -> None:
             await task
 
 
-asyncio.run(main(sys.argv[1]))
+play(main)

@@ -1,12 +1,15 @@
-"""An agent of smolagents: success, failure."""
+"""An agent of smolagents: success, failure, stream, cancel."""
 
-import sys
+from contextlib import suppress
 from typing import Any
 
 import spanruns.auto  # noqa: F401
 from smolagents import Tool, ToolCallingAgent
 from smolagents.models import ChatMessage, ChatMessageToolCall, ChatMessageToolCallFunction, Model
 from smolagents.monitoring import TokenUsage
+from smolagents.utils import AgentError
+
+from tests.integration.spanruns.services.scenarios import play
 
 
 class GetWeather(Tool):  # type: ignore[misc] # smolagents has no types
@@ -16,10 +19,13 @@ class GetWeather(Tool):  # type: ignore[misc] # smolagents has no types
     description = "Weather of a city."
     inputs = {"city": {"type": "string", "description": "the city"}}  # noqa: RUF012
     output_type = "string"
+    agent: Any = None
 
     def forward(self, city: str) -> str:
         if city == "Nowhere":
             raise RuntimeError("tool exploded")
+        if city == "Interrupted":
+            self.agent.interrupt()
         return f"sunny in {city}"
 
 
@@ -41,5 +47,19 @@ class Scripted(Model):  # type: ignore[misc] # smolagents has no types
         return ChatMessage(role="assistant", content="", tool_calls=[call], token_usage=TokenUsage(7, 3))
 
 
-model = Scripted("Nowhere" if sys.argv[1] == "failure" else "Bonn")
-ToolCallingAgent(tools=[GetWeather()], model=model, name="weather_agent", verbosity_level=0).run("hi")
+CITIES = {"failure": "Nowhere", "cancel": "Interrupted"}
+
+
+def main(scenario: str) -> None:
+    tool, model = GetWeather(), Scripted(CITIES.get(scenario, "Bonn"))
+    agent = ToolCallingAgent(tools=[tool], model=model, name="weather_agent", verbosity_level=0)
+    tool.agent = agent
+    if scenario == "stream":
+        for _ in agent.run("hi", stream=True):
+            pass
+    else:
+        with suppress(AgentError):  # interrupted
+            agent.run("hi")
+
+
+play(main)
