@@ -152,11 +152,15 @@ def _price(rows: Table, node: Ints, own: Table, call: Ints, prices: Table) -> No
     np.maximum.at(key, call[named], own["model_key"][named])
     own_name = own["name_key"][node] > 0
     key = np.where(own_name, own["model_key"][node], key[node])
-    silent = np.isnan(rows["cost_usd"])
-    rows["cost_source"] = np.where(silent | (own["role"][node] != Role.MODEL), CostSource.NONE, CostSource.SPAN)
-    found = costs(prices, key[silent], own["started_us"][node][silent], {name: rows[name][silent] for name in TOKENS})
-    rows["cost_usd"][silent] = found
-    rows["cost_source"][np.flatnonzero(silent)[~np.isnan(found)]] = CostSource.PRICES
+    unsaid = np.isnan(rows["cost_usd"])
+    rows["cost_source"] = np.where(unsaid | (own["role"][node] != Role.MODEL), CostSource.NONE, CostSource.SPAN)
+    # Nothing for some tokens says that its price list lacks the model, as long as ours has it.
+    free = (rows["cost_usd"] == 0) & ((rows["input_tokens"] > 0) | (rows["output_tokens"] > 0))
+    asked = np.flatnonzero(unsaid | free)
+    found = costs(prices, key[asked], own["started_us"][node][asked], {name: rows[name][asked] for name in TOKENS})
+    priced = asked[~np.isnan(found)]
+    rows["cost_usd"][priced] = found[~np.isnan(found)]
+    rows["cost_source"][priced] = CostSource.PRICES
 
 
 def _outermost(known: Bools, call: Ints, parent: Ints) -> Bools:

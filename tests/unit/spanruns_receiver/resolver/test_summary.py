@@ -467,6 +467,31 @@ def test_calls_are_priced_by_model_where_their_spans_say_no_cost() -> None:
     ]
 
 
+def test_a_cost_of_nothing_for_tokens_that_have_a_price_is_not_believed() -> None:
+    """Emitters say 0 for models that their own price lists lack; a model without a price may really be free."""
+    prices = np.zeros(1, PRICE)
+    prices["model_key"], prices["day_until_s"] = 7, 86_400
+    for name in PRICES:
+        prices[name] = np.nan
+    prices["input_usd_per_mtok"], prices["output_usd_per_mtok"] = 1e6, 2e6
+    resolved = resolve(
+        facts_of(
+            """
+            model gpt model_key=7 input_tokens=2 output_tokens=1 cost_usd=0
+            model own model_key=8 input_tokens=2 output_tokens=1 cost_usd=0
+            model gpt model_key=7 cost_usd=0
+            """
+        ),
+        prices=prices,
+    )
+    calls = np.sort(resolved.calls, order="span_key")
+    assert calls[["span_key", "cost_usd", "cost_source"]].tolist() == [
+        (1, 4.0, CostSource.PRICES),
+        (2, 0.0, CostSource.SPAN),
+        (3, 0.0, CostSource.SPAN),
+    ]
+
+
 def test_5_000_tool_calls_and_20_000_nested_runs() -> None:
     """Wide and deep traces are counted exactly."""
     wide = np.zeros(5_001, FACT)
