@@ -23,8 +23,8 @@ async def call(session: ClientSession, scenario: str) -> None:
     run = spanruns.current_run()
     arguments: dict[str, Any] = {"city": "Bonn"}
 
-    async def follow(done: float, total: float | None, message: str | None) -> None:
-        run.progress(int(done), int(total or 0))
+    async def follow(progress: float, total: float | None, message: str | None) -> None:
+        run.progress(int(progress), int(total or 0))
 
     asked = session.call_tool(TOOLS[scenario], arguments, progress_callback=follow)
     await asyncio.wait_for(asked, 1 if scenario == "cancel" else 30)
