@@ -115,17 +115,20 @@ class Scenarios:
         sink, process = self._server.sink, self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        counts = [len(arrived) for arrived in (sink.spans, sink.logs, sink.metrics, sink.requests)]
+        before = len(sink.spans), len(sink.logs), len(sink.metrics), len(sink.requests)
         process.stdin.write(scenario + "\n")
         process.stdin.flush()
         while (line := process.stdout.readline()) != "sent\n":
             assert line, self.said  # a framework may say something too, but not end
+        spans, logs, metrics, requests = before
         with sink.changed:
-            spans, logs, metrics, requests = (
-                arrived[count:]
-                for arrived, count in zip((sink.spans, sink.logs, sink.metrics, sink.requests), counts, strict=True)
+            return Sink(
+                sink.port,
+                spans=sink.spans[spans:],
+                logs=sink.logs[logs:],
+                metrics=sink.metrics[metrics:],
+                requests=sink.requests[requests:],
             )
-        return Sink(sink.port, spans=spans, logs=logs, metrics=metrics, requests=requests)
 
     @property
     def said(self) -> str:
