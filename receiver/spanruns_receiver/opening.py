@@ -19,13 +19,22 @@ _RETRY_S = 1.0
 class OpeningStore:
     """A `Store` over the one at `url`. Until that can be opened every call raises `StoreUnavailable`.
 
-    `shared`: whether others write raw rows there, as everyone may on a server. So a receiver can start, and take requests into its spool, while ClickHouse is away.
+    So a receiver can start, and take requests into its spool, while ClickHouse is away. `shared`: whether others write raw
+    rows there, as everyone may on a server. `applies_schema`: whether to bring the schema up to date; who only reads may not.
     """
 
-    def __init__(self, url: str, *, shared: bool = True, opener: Callable[[str], Store] = open_store) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        shared: bool = True,
+        applies_schema: bool = True,
+        opener: Callable[[str], Store] = open_store,
+    ) -> None:
         self.database = DATABASE
         self._url = url
         self._shared = shared
+        self._applies_schema = applies_schema
         self._opener = opener
         self._store: Store | None = None
         self._lock = threading.Lock()
@@ -44,14 +53,13 @@ class OpeningStore:
             store = None
             try:
                 store = self._opener(self._url)
-                applied = migrate.apply(store, shared=self._shared)
+                if self._applies_schema:
+                    self._apply(store)
             except BaseException:
                 self._not_before = time.monotonic() + _RETRY_S
                 if store is not None:
                     store.close()
                 raise
-            if applied:
-                _log.info("applied %d schema steps", len(applied))
             self._store = store
             self.database = store.database
 
@@ -99,6 +107,10 @@ class OpeningStore:
         with self._lock:
             if self._store is not None:
                 self._store.close()
+
+    def _apply(self, store: Store) -> None:
+        if applied := migrate.apply(store, shared=self._shared):
+            _log.info("applied %d schema steps", len(applied))
 
     def _opened(self) -> Store:
         if self._store is None:

@@ -94,6 +94,17 @@ class Settings(BaseSettings):
         return self.store or str(self.data / "store")
 
     @property
+    def shown_host(self) -> str:
+        """The address as a user of this machine would write it."""
+        return "localhost" if self.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else self.host  # noqa: S104
+
+    @property
+    def shown_store(self) -> str:
+        """The store's URL without user and password."""
+        before, at, after = self.store_url.rpartition("@")
+        return f"{before.partition('://')[0]}://***@{after}" if at else self.store_url
+
+    @property
     def embedded(self) -> bool:
         """Whether the store is the engine in this process."""
         return not self.store.startswith(("clickhouse://", "clickhouses://"))

@@ -16,6 +16,12 @@ from typing import Any
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 60
 
+PORTS = {
+    "up": ("grpc", "http", "api", "clickhouse"),
+    "receive": ("grpc", "http"),
+    "query": ("api",),
+}
+
 _QUERY = """
 import json, sys
 from pathlib import Path
@@ -33,10 +39,10 @@ class Up:
     def __init__(self, data: Path, *flags: str, command: str = "up", environment: dict[str, str] | None = None):
         self.data = data
         self.ready_file = data.with_name(f"{data.name}-ready.json")
-        ports = ["--grpc-port", "0", "--http-port", "0"]
-        if command == "up":
-            ports += ["--api-port", "0", "--clickhouse-port", "0"]
-        where = ["--data", str(data), "--ready-file", str(self.ready_file)]
+        ports = [part for port in PORTS[command] for part in (f"--{port}-port", "0")]
+        where = ["--ready-file", str(self.ready_file)]
+        if command != "query":
+            where += ["--data", str(data)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "spanruns_receiver", command, *where, *ports, *flags],
             stdout=subprocess.PIPE,

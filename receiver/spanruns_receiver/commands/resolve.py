@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import threading
-from types import FrameType
 
 import typer
 from spanruns_schema.errors import StoreUnavailable
@@ -17,6 +15,7 @@ from spanruns_receiver.cli import set_up_logging
 from spanruns_receiver.commands.schema import refuse_if_served
 from spanruns_receiver.opening import OpeningStore
 from spanruns_receiver.settings import Settings, load_settings
+from spanruns_receiver.stopping import stop_at_signals
 
 _log = logging.getLogger(__name__)
 
@@ -45,15 +44,7 @@ def resolve(
     set_up_logging(settings.log_level)
     if settings.ready_file:
         settings.ready_file.unlink(missing_ok=True)
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    stop = stop_at_signals()
     opened = OpeningStore(settings.store_url)
     try:
         if _open(opened, settings, stop):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -14,6 +10,7 @@ from spanruns_receiver import options
 from spanruns_receiver.cli import set_up_logging
 from spanruns_receiver.process import Ports, Process, Roles
 from spanruns_receiver.settings import Settings, load_settings
+from spanruns_receiver.stopping import stop_at_signals
 
 
 def register(app: typer.Typer) -> None:
@@ -76,15 +73,7 @@ def receive(
 def serve(settings: Settings, roles: Roles) -> None:
     """Run a process until SIGTERM or SIGINT; a second signal ends it at once, what is unstored waits on disk."""
     set_up_logging(settings.log_level)
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+    stop = stop_at_signals()
     process = Process(settings, roles)
     ports = process.start()
     try:
@@ -96,7 +85,7 @@ def serve(settings: Settings, roles: Roles) -> None:
 
 
 def _greet(settings: Settings, ports: Ports) -> None:
-    host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host  # noqa: S104
+    host = settings.shown_host
     scheme = "https" if settings.tls_certificate else "http"
     typer.echo(f"OTLP/gRPC   {scheme}://{host}:{ports.grpc}")
     typer.echo(f"OTLP/HTTP   {scheme}://{host}:{ports.otlp_http}")
@@ -104,9 +93,4 @@ def _greet(settings: Settings, ports: Ports) -> None:
         typer.echo(f"Page, API   http://{host}:{ports.api}/  (reference: /docs)")
     if ports.clickhouse is not None:
         typer.echo(f"ClickHouse  http://{host}:{ports.clickhouse}/  (read-only)")
-    typer.echo(f"Store       {_without_password(settings.store_url)}")
-
-
-def _without_password(url: str) -> str:
-    before, at, after = url.rpartition("@")
-    return f"{before.partition('://')[0]}://***@{after}" if at else url
+    typer.echo(f"Store       {settings.shown_store}")

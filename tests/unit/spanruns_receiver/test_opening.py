@@ -80,3 +80,11 @@ def test_schema_that_cannot_be_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     open_it, _ = opener(KeepingStore())
     with pytest.raises(SchemaError, match="upgrade"):
         OpeningStore("here", opener=open_it).open()
+
+
+def test_who_only_reads_leaves_the_schema_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `applies_schema` the store is opened as it is."""
+    monkeypatch.setattr(migrate, "apply", None)
+    open_it, asked = opener(KeepingStore())
+    OpeningStore("here", applies_schema=False, opener=open_it).open()
+    assert asked == ["here"]
