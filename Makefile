@@ -30,8 +30,12 @@ $(STAMP): pyproject.toml requirements.lock $(SOURCES)
 run: install
 	@$(BIN)/spanruns demo --up
 
+# What holds a time runs by itself, after everything else.
 test: install
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@status=0; \
+	$(BIN)/python -m pytest -q -m "not slow and not timed" --numprocesses logical --maxprocesses 4 --dist loadfile || status=1; \
+	$(BIN)/python -m pytest -q -m "timed and not slow" || status=1; \
+	exit $$status
 
 test-slow: install
 	@$(BIN)/python -m pytest -q -m slow

@@ -28,6 +28,8 @@ from tests.support.up import Up, running_up
 Rows = list[dict[str, Any]]
 PROGRAMS = Path(__file__).parent / "programs"
 
+pytestmark = pytest.mark.timed
+
 # One round of the demo: (service, run, parent) -> (kind, status, trigger, error, tools, failed tools, models, tokens in, out, cached)
 RUNS: Mapping[tuple[str, str, str], list[tuple[Any, ...]]] = {
     ("batch-jobs", "import_orders", ""): [("job", "success", "schedule", "", 4, 0, 0, 0, 0, 0)],

@@ -16,6 +16,8 @@ import pytest
 from tests.integration.spanruns.conftest import MakeService
 from tests.support.sink import Sink, SinkServer
 
+pytestmark = pytest.mark.timed
+
 JOB = """
     import spanruns.auto
     import spanruns

@@ -19,7 +19,7 @@ from tests.support.up import Up, ask_store, running_up
 SECRET = "sk-planted-in-every-place-0123456789"
 HEARTBEAT_S = 0.5
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.timed]
 
 
 def service(script: str, up: Up, **env: str) -> subprocess.Popen[str]:
