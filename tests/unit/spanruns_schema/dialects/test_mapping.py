@@ -77,6 +77,8 @@ GENAI = [
         role="run",
         name="from the span",
     ),
+    case("invoke_agent a", {"gen_ai.agent.name": "a"}, dialect="genai", role="run", name="a"),
+    case("execute_tool t", {"gen_ai.tool.name": "t"}, dialect="genai", role="tool", name="t"),
     case(
         "invoke_workflow flow",
         {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "flow"},
