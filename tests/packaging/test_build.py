@@ -56,10 +56,14 @@ def _expected() -> set[str]:
 
 
 def test_wheel_holds_every_module_and_data_file(built: Path) -> None:
-    """A wheel made from a clean checkout has all four packages, their SQL, data and pages."""
+    """A wheel made from a clean checkout has all four packages, their SQL, data and pages, nothing beside them, and
+    serves every version of Python.
+    """
     wheel = next(built.glob("*.whl"))
     names = set(zipfile.ZipFile(wheel).namelist())
     assert _tracked(_expected()) - names == set()
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
+    assert "-cp311-abi3-" in wheel.name
 
 
 def test_sdist_can_build_the_wheel_again(built: Path) -> None:
