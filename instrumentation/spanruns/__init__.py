@@ -9,6 +9,7 @@ def nightly(region: str) -> int: ...
 def look_up(city: str) -> str: ...
 """
 
+import spanruns._env  # noqa: F401  # isort: skip - before anything imports OpenTelemetry
 from spanruns._ambient import identity
 from spanruns._configure import configure, flush
 from spanruns._handle import Run, Waiting, current_run

@@ -127,6 +127,17 @@ class Cleaner:
                 _guard.swallow("masking")
         return clean
 
+    def resource(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes that say what a service is: masked and cut, but none of them is content."""
+        clean: dict[str, Any] = {}
+        for key, value in attributes.items():
+            try:
+                self._add(clean, key, value, "other")
+            except Exception:
+                clean[key] = UNCLEAN
+                _guard.swallow("masking")
+        return clean
+
     def text(self, key: str, text: str) -> str:
         """One text, masked and cut."""
         try:
@@ -168,12 +179,17 @@ class Cleaner:
             return self._cut(self._mask(key, value))[0]
         if isinstance(value, Mapping):
             return {
-                name: MASK if self._mask_secrets and is_secret_key(str(name)) else self._tree(str(name), item)
+                self._mask(key, str(name)): MASK
+                if self._mask_secrets and is_secret_key(str(name))
+                else self._tree(str(name), item)
                 for name, item in value.items()
                 if self._mode != "no_tool_content" or name not in _TOOL_KEYS
             }
         if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
             return [self._tree(key, item) for item in value]
+        if isinstance(value, (bytes, bytearray)):
+            text = value.decode("latin-1")
+            return value if self._mask(key, text) == text else MASK
         return value
 
     def _mask(self, key: str, text: str) -> str:

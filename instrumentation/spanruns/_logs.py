@@ -168,7 +168,7 @@ def _share(pipeline: Pipeline, provider: Any) -> None:
     add = getattr(provider, "add_log_record_processor", None)
     if not callable(add):
         return
-    url, clean = pipeline.settings.urls["logs"], lambda record: clean_log(record, pipeline.cleaner)
+    url, clean = pipeline.settings.urls["logs"], lambda record: clean_log(record, pipeline.cleaner, pipeline.instance)
     if not _foreign.take_over(_foreign.processors_of(provider), url, clean):
         add(_processor(pipeline))
 

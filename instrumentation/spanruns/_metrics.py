@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from spanruns import _fork, _guard
+from spanruns._content import Cleaner
 from spanruns._setters import GlobalProvider
 from spanruns._version import version
 
@@ -187,11 +188,21 @@ def install(pipeline: Pipeline, post: Post) -> RunMetrics:
 def _reader(pipeline: Pipeline, post: Post) -> Any:
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, PeriodicExportingMetricReader
 
-    def _relabel(data: Any) -> Any:
+    cleaner = Cleaner(pipeline.settings)
+
+    def clean(data: Any) -> Any:
+        """A copy as it may leave; names of runs and tools may hold anything."""
         return replace(
             data,
             resource_metrics=[
-                replace(each, resource=pipeline.instance.of(each.resource)) for each in data.resource_metrics
+                replace(
+                    each,
+                    resource=pipeline.instance.of(each.resource),
+                    scope_metrics=[
+                        replace(s, metrics=[_clean(m, cleaner) for m in s.metrics]) for s in each.scope_metrics
+                    ],
+                )
+                for each in data.resource_metrics
             ],
         )
 
@@ -202,7 +213,7 @@ def _reader(pipeline: Pipeline, post: Post) -> Any:
             from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 
             limit_s = min(timeout_millis / 1000, pipeline.settings.exit_s if pipeline.closing else 1e9)
-            answer = post.post(encode_metrics(_relabel(metrics_data)).SerializeToString(), limit_s)
+            answer = post.post(encode_metrics(clean(metrics_data)).SerializeToString(), limit_s)
             taken = answer.outcome == "accepted"
             return MetricExportResult.SUCCESS if taken else MetricExportResult.FAILURE
 
@@ -217,6 +228,11 @@ def _reader(pipeline: Pipeline, post: Post) -> Any:
     )
     _AfterFork(reader, post)
     return reader
+
+
+def _clean(metric: Any, cleaner: Cleaner) -> Any:
+    points = [replace(point, attributes=cleaner.resource(point.attributes or {})) for point in metric.data.data_points]
+    return replace(metric, data=replace(metric.data, data_points=points))
 
 
 class _AfterFork:

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Link, Status, StatusCode
 
 from spanruns._content import Cleaner, Role
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     from spanruns._live import RunState
     from spanruns._resource import Instance
@@ -72,12 +73,12 @@ def clean_span(item: Finished, cleaner: Cleaner, instance: Instance | None = Non
         resource=span.resource if instance is None else instance.of(span.resource),
         attributes=attributes,
         events=events,
-        links=span.links,
+        links=[_clean_link(link, cleaner, role) for link in span.links],
         kind=span.kind,
         status=status,
         start_time=span.start_time,
         end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
+        instrumentation_scope=_clean_scope(span.instrumentation_scope, cleaner),
     )
 
 
@@ -91,7 +92,23 @@ def _clean_event(event: Event, cleaner: Cleaner, role: Role) -> Event:
             raw = {key: value for key, value in raw.items() if key not in MESSAGES}
     elif event.name == "gen_ai.tool.message":
         role = "tool"
-    return Event(event.name, cleaner.attributes(raw, role), event.timestamp)
+    return Event(cleaner.text("name", event.name), cleaner.attributes(raw, role), event.timestamp)
+
+
+def _clean_link(link: Link, cleaner: Cleaner, role: Role) -> Link:
+    return Link(link.context, cleaner.attributes(link.attributes, role)) if link.attributes else link
+
+
+def _clean_scope(scope: InstrumentationScope | None, cleaner: Cleaner) -> InstrumentationScope | None:
+    """Loggers are named by the service, and their names are scopes."""
+    if scope is None:
+        return None
+    name, attributes = cleaner.text("name", scope.name), cleaner.resource(scope.attributes or {})
+    if name == scope.name and attributes == (scope.attributes or {}):
+        return scope
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    return InstrumentationScope(name, scope.version, scope.schema_url, attributes)
 
 
 def _clean_status(status: Status, cleaner: Cleaner) -> Status:
@@ -116,6 +133,8 @@ def clean_log(record: ReadableLogRecord, cleaner: Cleaner, instance: Instance | 
 
     inner = copy.copy(record.log_record)
     inner.attributes = cleaner.attributes(inner.attributes)
+    if inner.event_name:
+        inner.event_name = cleaner.text("name", inner.event_name)
     if not cleaner.keeps_messages:
         for key in MESSAGES:
             inner.attributes.pop(key, None)
@@ -125,7 +144,8 @@ def clean_log(record: ReadableLogRecord, cleaner: Cleaner, instance: Instance | 
     elif inner.body is not None:
         inner.body = cleaner.attributes({"body": inner.body}).get("body")
     resource = record.resource if instance is None else instance.of(record.resource)
-    return replace(record, log_record=inner, resource=resource)
+    scope = _clean_scope(record.instrumentation_scope, cleaner)
+    return replace(record, log_record=inner, resource=resource, instrumentation_scope=scope)
 
 
 def pack_logs(records: Sequence[ReadableLogRecord]) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
-from spanruns import _ambient, _foreign, _fork, _guard, _ticket, _trigger
+from spanruns import _ambient, _env, _foreign, _fork, _guard, _ticket, _trigger
 from spanruns._content import Cleaner
 from spanruns._events import Lifecycle
 from spanruns._live import Registry, RunState
@@ -50,7 +50,7 @@ class Pipeline:
 
         self.settings = settings
         self.cleaner = Cleaner(settings)
-        self.instance = Instance()
+        self.instance = Instance(Cleaner(settings))
         self.registry = Registry()
         self.resource: Resource = own_resource(settings)
         self.lifecycle = Lifecycle(self.registry, lambda: self.resource, settings.heartbeat_s, version())
@@ -266,7 +266,8 @@ def tracer() -> trace.Tracer:
     global _tracer
     found = _tracer
     if found is None:
-        found = _tracer = _current.tracer() if _current is not None else trace.get_tracer("spanruns", version())
+        with _env.readable():
+            found = _tracer = _current.tracer() if _current is not None else trace.get_tracer("spanruns", version())
     return found
 
 
@@ -275,9 +276,16 @@ def wanted() -> bool:
     if _disabled:
         return False
     if _current is None:
-        return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+        return _service_has_provider()
     parent = trace.get_current_span().get_span_context()
     return not parent.is_valid or parent.trace_flags.sampled or not _current.parent_decides
+
+
+def _service_has_provider() -> bool:
+    try:
+        return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    except Exception:  # its environment names one that is not there
+        return False
 
 
 def forget_tracer() -> None:
@@ -289,7 +297,7 @@ def forget_tracer() -> None:
 def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipeline | None:
     """Set this process up once; later calls give the pipeline that is there. None if it is switched off."""
     global _current, _tracer, _disabled
-    with _lock:
+    with _lock, _env.readable():
         _disabled = not settings.enabled
         if _current is None and settings.enabled:
             from spanruns import _logs, _provider, _threads

@@ -61,7 +61,7 @@ def share(pipeline: Pipeline) -> None:
     def clean(span: ReadableSpan) -> ReadableSpan:
         context = span.get_span_context()
         item = pending.take(context.span_id) if context is not None else None
-        return clean_span(item or Finished(span), pipeline.cleaner)
+        return clean_span(item or Finished(span), pipeline.cleaner, pipeline.instance)
 
     found = _foreign.take_over(_foreign.processors_of(pipeline.provider), pipeline.settings.urls["traces"], clean)
     pipeline.processor.sends = not found

@@ -6,12 +6,15 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from spanruns import _fork
+from spanruns._content import Cleaner
 from spanruns._settings import Settings, script_name
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
 INSTANCE: Final = "service.instance.id"
+MAX_RESOURCES: Final = 64
+"""Resources of a process that are remembered; services have one, seldom two."""
 
 
 def own_resource(settings: Settings) -> Resource:
@@ -32,11 +35,12 @@ def own_resource(settings: Settings) -> Resource:
 
 
 class Instance:
-    """Gives resources the instance id of the process that sends them."""
+    """Gives resources as this process may send them: cleaned, with the instance id of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, cleaner: Cleaner | None = None) -> None:
+        self._cleaner = cleaner
         self._id: str | None = None
-        self._of: dict[Resource, Resource] = {}
+        self._of: dict[int, tuple[Resource, Resource]] = {}
         _fork.register(self)
 
     def after_fork(self) -> None:
@@ -45,12 +49,19 @@ class Instance:
         self._of = {}
 
     def of(self, resource: Resource) -> Resource:
-        """The resource as it is in this process; unchanged where it names no instance."""
-        if self._id is None or INSTANCE not in resource.attributes:
-            return resource
-        found = self._of.get(resource)
+        """The resource as it leaves; the same object if nothing has to be changed."""
+        found = self._of.get(id(resource))  # an entry keeps its resource, so nothing else gets this id
         if found is None:
-            from opentelemetry.sdk.resources import Resource
+            if len(self._of) >= MAX_RESOURCES:
+                self._of.clear()
+            found = self._of[id(resource)] = (resource, self._made(resource))
+        return found[1]
 
-            found = self._of[resource] = resource.merge(Resource({INSTANCE: self._id}))
-        return found
+    def _made(self, resource: Resource) -> Resource:
+        from opentelemetry.sdk.resources import Resource
+
+        before = dict(resource.attributes)
+        attributes = before if self._cleaner is None else self._cleaner.resource(before)
+        if self._id is not None and INSTANCE in attributes:
+            attributes = {**attributes, INSTANCE: self._id}
+        return resource if attributes == before else Resource(attributes, resource.schema_url)

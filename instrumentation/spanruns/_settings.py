@@ -94,12 +94,17 @@ def signal_urls(env: Mapping[str, str], endpoint: str | None) -> dict[str, str]:
     """The URL of each signal, by the rules of the OTLP exporter specification."""
     base = endpoint or env.get("SPANRUNS_ENDPOINT")
     if base:
-        return {signal: f"{base.rstrip('/')}/v1/{signal}" for signal in SIGNALS}
+        return {signal: _url(f"{base.rstrip('/')}/v1/{signal}") for signal in SIGNALS}
     base = env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
     if env.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc":
         base = _http_port(base)
     own = {signal: env.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT") for signal in SIGNALS}
-    return {signal: own[signal] or f"{base.rstrip('/')}/v1/{signal}" for signal in SIGNALS}
+    return {signal: _url(own[signal] or f"{base.rstrip('/')}/v1/{signal}") for signal in SIGNALS}
+
+
+def _url(endpoint: str) -> str:
+    """Host and port alone, as gRPC exporters take it, mean http."""
+    return endpoint if "//" in endpoint else f"http://{endpoint}"
 
 
 def _http_port(endpoint: str) -> str:

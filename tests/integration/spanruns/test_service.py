@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from spanruns._env import READABLE
 
 from tests.integration.spanruns.conftest import MakeService
 from tests.support.sink import Sink, SinkServer
@@ -198,6 +199,43 @@ def test_broken_environment_is_no_problem(service: MakeService) -> None:
     done = service(JOB, **nonsense, SPANRUNS_EXIT_SECONDS="0.5", SPANRUNS_RAISE="0").run()
     assert done.stdout == "3\n"
     assert "Traceback" not in done.stderr
+
+
+def test_environment_that_opentelemetry_cannot_read_is_no_problem(service: MakeService, sink: Sink) -> None:
+    """What would make OpenTelemetry raise, some of it at its import, is told and ignored; runs arrive all the same."""
+    numbers = (
+        *(
+            "OTEL_BSP_MAX_QUEUE_SIZE",
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+            "OTEL_BSP_EXPORT_TIMEOUT",
+            "OTEL_METRIC_EXPORT_TIMEOUT",
+        ),
+        *("OTEL_BLRP_MAX_QUEUE_SIZE", "OTEL_BLRP_SCHEDULE_DELAY", "OTEL_BLRP_EXPORT_TIMEOUT"),
+    )
+    names = ("OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_LOG_LEVEL")
+    fatal = [name for name in READABLE if name != "OTEL_METRICS_EXEMPLAR_FILTER"]
+    done = service(JOB, **dict.fromkeys((*READABLE, *numbers, *names), "nonsense"), SPANRUNS_RAISE="0").run()
+    assert done.stdout == "3\n"
+    assert "Traceback" not in done.stderr
+    assert [name for name in fatal if f"cannot read {name}='nonsense'" not in done.stderr] == []
+    assert {span.name for span in sink.spans} == {"invoke_agent job", "execute_tool add"}
+    assert sink.metrics != []
+
+
+@pytest.mark.parametrize("variable", ["OTEL_PROPAGATORS", "OTEL_PYTHON_TRACER_PROVIDER"])
+def test_environment_is_no_problem_for_decorators_alone(service: MakeService, variable: str) -> None:
+    """The decorators of a service that sends nothing do not stumble over it either; the variable stays as it is."""
+    script = f"""
+    import os, spanruns
+
+    @spanruns.run
+    def job():
+        with spanruns.tool("t"):
+            return os.environ[{variable!r}]
+
+    print(job())
+    """
+    assert service(script, **{variable: "nonsense"}).run().stdout == "nonsense\n"
 
 
 def test_switched_off_means_off(service: MakeService, sink: Sink) -> None:

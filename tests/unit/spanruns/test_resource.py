@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from opentelemetry.sdk.resources import Resource
+from spanruns._content import Cleaner
 from spanruns._resource import Instance, own_resource
 from spanruns._settings import Settings, script_name
 
@@ -32,3 +33,17 @@ def test_child_is_an_instance_of_its_own() -> None:
     assert child.attributes["service.instance.id"] not in ("parent", "")
     assert (instance.of(parents), child.attributes["service.name"]) == (child, "s")
     assert instance.of(other) is other
+
+
+def test_resource_leaves_without_secrets() -> None:
+    """A command line or a variable may hold some; what a service is stays, in every mode."""
+    instance = Instance(Cleaner(Settings(content="metadata_only")))
+    arguments = ["serve", "--key=sk-abcdefghijklmnopqrstuvwx"]
+    resource = Resource({"service.name": "s", "process.command_args": arguments, "db.password": "x", "workers": 2})
+    assert dict(instance.of(resource).attributes) == {
+        "service.name": "s",
+        "process.command_args": ("serve", "--key=[masked]"),
+        "db.password": "[masked]",
+        "workers": 2,
+    }
+    assert instance.of(resource) is instance.of(resource)
