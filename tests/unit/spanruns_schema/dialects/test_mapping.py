@@ -654,6 +654,36 @@ OTHERS = [
         dialect="genai",
         name="Agent run: {name!r}",
     ),
+    case(
+        "Chat Completion with {request_data[model]!r}",
+        {"gen_ai.operation.name": "chat", "logfire.span_type": "span", "gen_ai.response.model": "gpt"},
+        scope="logfire.openai",
+        dialect="logfire",
+        name="Chat Completion with {request_data[model]!r}",
+    ),
+    case(
+        "streaming response from {request_data[model]!r} took {duration:.2f}s",
+        {
+            "gen_ai.operation.name": "chat",
+            "logfire.span_type": "log",
+            "gen_ai.response.model": "gpt",
+            "gen_ai.usage.raw": '{"prompt_tokens_details": {"cached_tokens": 5}}',
+        },
+        scope="logfire.openai",
+        dialect="logfire",
+        role="model",
+        name="gpt",
+        operation="chat",
+        cache_read_tokens=5,
+    ),
+    # OpenInference: Instructor's steps are not tools
+    case(
+        "instructor.patch",
+        {"openinference.span.kind": "TOOL"},
+        scope="openinference.instrumentation.instructor",
+        dialect="openinference",
+        name="instructor.patch",
+    ),
     # Pydantic AI, format 2
     case(
         "agent run",
