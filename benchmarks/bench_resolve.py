@@ -21,10 +21,10 @@ from typing import Any
 import psutil
 import spans
 from spanruns_receiver.decode import decode
+from spanruns_receiver.facts import TABLE as FACTS_TABLE
 from spanruns_receiver.resolver.passes import resolve_traces
 from spanruns_receiver.resolver.stage import Stage
 from spanruns_schema import migrate
-from spanruns_schema.arrivals import ARRIVALS
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.store import rows
 
@@ -72,12 +72,11 @@ def _run(store: EmbeddedStore, traces: int, profile: bool) -> None:
     for number in range(traces // TRACES_PER_BLOCK):
         # The traces of a block begin together, the blocks one second apart.
         request = spans.request(TRACES_PER_BLOCK, number, started_ns + number * 10**9)
-        for table, block in decode("traces", [request]).blocks.items():
-            with meter("insert raw"):
+        with meter("decode, facts"):
+            blocks = decode("traces", [request], facts=True).blocks
+        for table, block in blocks.items():
+            with meter("insert facts" if table == FACTS_TABLE else "insert raw"):
                 store.insert(table, block.columns, block.native)
-            if table in ARRIVALS:
-                with meter("map to facts"):
-                    store.insert(ARRIVALS[table], block.columns, block.native)
     found = [
         row["trace_id"]
         for row in rows(store, "SELECT trace_id FROM span_facts GROUP BY trace_id ORDER BY min(started_at)")

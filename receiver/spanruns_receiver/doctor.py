@@ -18,7 +18,7 @@ from spanruns_schema import migrate
 from spanruns_schema.errors import NotFound, SpanrunsError
 from spanruns_schema.store import open_store
 
-from spanruns_receiver.decode import decoder_name
+from spanruns_receiver.decode import compiled, decoder_name
 from spanruns_receiver.process import read_running
 from spanruns_receiver.settings import Settings, flag
 from spanruns_receiver.spool.inspecting import inspect
@@ -75,8 +75,10 @@ def _decoder() -> Finding:
         name = decoder_name()
     except SpanrunsError as error:
         return Finding("decoder", False, str(error))
-    slow = "" if name == "native" else ", much slower than native: install Rust and reinstall spanruns"
-    return Finding("decoder", True, name + slow)
+    if name == "native":
+        return Finding("decoder", True, name)
+    problem = compiled.PROBLEM or "SPANRUNS_DECODER asks for it"
+    return Finding("decoder", True, f"{name}, much slower than native: {problem}")
 
 
 def _data(data: Path) -> Finding:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from spanruns_schema.arrivals import ARRIVALS
 from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import Store
 
@@ -29,7 +28,7 @@ from spanruns_receiver.serve import Tls, WebServer, listen
 from spanruns_receiver.settings import Settings
 from spanruns_receiver.spool import Damage, Spool, SpoolLimits
 from spanruns_receiver.spool.files import write_whole
-from spanruns_receiver.writer import Facts, Pace, Writer
+from spanruns_receiver.writer import Pace, Writer
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +37,6 @@ RUNNING_FILE = "running.json"
 _DOOR_GRACE_S = 5.0
 _RESOLVER_GRACE_S = 15.0
 _EMBEDDED_POLL_S = 10.0
-# Beyond about this many the store's own mapping is quicker (docs/decisions/0003-facts-by-the-receiver.md).
-_OWN_FACTS_ITEMS = 2_000
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ class Process:
             self.health.metrics,
             Pace(settings.batch_bytes, settings.batch_interval_ms / 1000),
             # Others may write to a server; there the views on the raw tables map every row.
-            facts=Facts(_OWN_FACTS_ITEMS, ARRIVALS) if settings.embedded else Facts(),
+            facts=settings.embedded,
             on_stored=resolver.poke if resolver else lambda: None,
         )
         writer.start()

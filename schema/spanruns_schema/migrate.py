@@ -15,7 +15,6 @@ from enum import StrEnum
 from importlib import resources
 from typing import Literal
 
-from spanruns_schema.arrivals import arrival_tables, arrival_views
 from spanruns_schema.calls import qualified
 from spanruns_schema.dialects import mapping_views
 from spanruns_schema.errors import SchemaError, StoreError
@@ -57,12 +56,11 @@ class Step:
 def steps(*, shared: bool = True) -> list[Step]:
     """Every object this version knows, in the order in which they are applied.
 
-    In a store that is not `shared` nobody but one receiver writes raw rows: the mapping's views are on `arrivals`.
+    In a store that is not `shared` nobody but one receiver writes raw rows, and makes their facts: nothing there maps them.
     """
-    mapping = mapping_views() if shared else arrival_views()
+    mapping = mapping_views() if shared else {}
     return [
         *_read("migrations", "migration"),
-        *(Step(name, "view", sql) for name, sql in ({} if shared else arrival_tables()).items()),
         *(Step(name, "mapping", sql) for name, sql in mapping.items()),
         *_read("views", "view"),
     ]
@@ -91,12 +89,13 @@ def apply(store: Store, *, dry_run: bool = False, shared: bool = True) -> list[S
     for step in todo:
         _run(store, step)
         _note(store, step.name, step.checksum)
-    _drop(store, (arrival_views() if shared else mapping_views()).keys() & {step.name for step in found})
+    if not shared:
+        _drop(store, mapping_views().keys() & {step.name for step in found})
     return todo
 
 
 def _drop(store: Store, views: Iterable[str]) -> None:
-    """Drop views of the mapping that another kind of store has; those that map in their place are there already."""
+    """Drop the mapping's views, which a store that was shared before has."""
     for name in sorted(views):
         store.command(f"DROP VIEW IF EXISTS {name} SYNC")
         _note(store, name, "")

@@ -1,7 +1,7 @@
 //! `Map(LowCardinality(String), String)`: attributes of a row, and those that many rows share.
 
 use crate::clean::{Cleaner, Reason};
-use crate::column::{Column, Dictionary, Labels, Numbers, Strings};
+use crate::column::{encoded, Column, Dictionary, Labels, Numbers, Strings};
 use crate::value::{Any, Attribute};
 use crate::wire::{Malformed, Message};
 
@@ -78,11 +78,28 @@ impl Shared {
         made.values = values.into_encoded();
         made
     }
+
+    /// The value of the attribute `name`; empty where there is none.
+    pub fn get(&self, name: &[u8]) -> &[u8] {
+        let number = self.names.iter().position(|held| held == name);
+        number.and_then(|number| encoded(&self.values, number)).unwrap_or_default()
+    }
+}
+
+/// Where an attribute's value is in its column.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    pub key: u32,
+    pub start: usize,
+    pub end: usize,
 }
 
 /// A column of maps.
 #[derive(Default)]
 pub struct Attributes {
+    /// Of the rows pushed since this was cleared, where it is wanted: all attributes.
+    pub marks: Vec<Mark>,
+    pub marking: bool,
     offsets: Numbers,
     keys: Labels,
     values: Strings,
@@ -109,13 +126,27 @@ impl Attributes {
             }
             self.seen[key as usize] = self.rows;
             self.keys.indexes.push(key);
-            match attribute.value {
-                Any::String(raw) => self.values.push(&clean.text(raw)),
-                value => self.values.push(&value.text(clean, &mut self.scratch)),
+            let text = match attribute.value {
+                Any::String(raw) => clean.text(raw),
+                value => value.text(clean, &mut self.scratch),
+            };
+            self.values.push(&text);
+            if self.marking {
+                let end = self.values.encoded().len();
+                self.marks.push(Mark { key, start: end - text.len(), end });
             }
         }
         clean.count(Reason::AttributesDropped, list.dropped);
         self.end();
+    }
+
+    pub fn keys(&self) -> &Dictionary {
+        &self.keys.dictionary
+    }
+
+    /// The bytes that marks point into.
+    pub fn bytes(&self) -> &[u8] {
+        self.values.encoded()
     }
 
     /// A map that many rows share.

@@ -4,6 +4,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
+use crate::wire::varint;
+
 /// The version that precedes a `LowCardinality` column.
 const LABEL_VERSION: u64 = 1;
 /// Additional keys follow, and they are all there is: no dictionary is shared between blocks.
@@ -70,6 +72,10 @@ impl Strings {
         }
     }
 
+    pub fn encoded(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The encoded strings.
     pub fn into_encoded(self) -> Vec<u8> {
         self.0
@@ -85,6 +91,19 @@ impl Column for Strings {
     fn values(&mut self, block: &mut Vec<Vec<u8>>) {
         block.push(std::mem::take(&mut self.0));
     }
+}
+
+/// The string number `number` of encoded ones.
+pub fn encoded(mut strings: &[u8], number: usize) -> Option<&[u8]> {
+    for at in 0..=number {
+        let size = usize::try_from(varint(&mut strings).ok()?).ok()?;
+        let (found, rest) = strings.split_at_checked(size)?;
+        if at == number {
+            return Some(found);
+        }
+        strings = rest;
+    }
+    None
 }
 
 /// Distinct strings, numbered in order of first appearance.
@@ -137,11 +156,16 @@ fn key<'a>(bytes: &'a [u8], ends: &[usize], number: u32) -> &'a [u8] {
 pub struct Labels {
     pub dictionary: Dictionary,
     pub indexes: Vec<u32>,
+    empty: Option<u32>,
 }
 
 impl Labels {
     #[inline]
     pub fn push(&mut self, value: &[u8]) {
+        if value.is_empty() {
+            let number = *self.empty.get_or_insert_with(|| self.dictionary.intern(b""));
+            return self.indexes.push(number);
+        }
         // Neighbours are often alike.
         let number = match self.indexes.last() {
             Some(&last) if self.dictionary.get(last) == value => last,
@@ -207,5 +231,27 @@ impl<C: Column> Column for Array<C> {
     fn values(&mut self, block: &mut Vec<Vec<u8>>) {
         self.offsets.values(block);
         self.items.values(block);
+    }
+}
+
+/// `Nullable(…)` of numbers.
+#[derive(Default)]
+pub struct Optional {
+    missing: Vec<u8>,
+    numbers: Numbers,
+}
+
+impl Optional {
+    #[inline]
+    pub fn push<const N: usize>(&mut self, value: Option<[u8; N]>) {
+        self.missing.push(u8::from(value.is_none()));
+        self.numbers.push(value.unwrap_or([0; N]));
+    }
+}
+
+impl Column for Optional {
+    fn values(&mut self, block: &mut Vec<Vec<u8>>) {
+        block.push(std::mem::take(&mut self.missing));
+        self.numbers.values(block);
     }
 }

@@ -6,6 +6,7 @@
 mod attributes;
 mod clean;
 mod column;
+mod facts;
 mod logs;
 mod metrics;
 mod sink;
@@ -24,9 +25,14 @@ use pyo3::types::PyBytes;
 
 use clean::{Limits, REASON_NAMES};
 use column::Column;
+use facts::{FactMaker, Given, Program, NAMES};
 use metrics::Kind;
 use sink::{Env, Refused};
 use traces::REJECTIONS;
+
+/// Raised with every change of what Python gives or gets; `spanruns_receiver.decode.compiled` asks for it.
+const VERSION: u32 = 2;
+const FACTS: &str = "span_facts";
 
 /// By table, each column's name and type as they stand in a block.
 type Headers = HashMap<String, Vec<Vec<u8>>>;
@@ -69,6 +75,20 @@ impl Block {
 /// A payload that is not taken, by its position, and why.
 struct Failed(usize, &'static str);
 
+/// How facts are made: `spanruns_schema.dialects.program.Program`.
+#[pyclass(frozen)]
+struct Mapper {
+    program: Program,
+}
+
+#[pymethods]
+impl Mapper {
+    #[new]
+    fn new(program: Given) -> PyResult<Self> {
+        Ok(Mapper { program: Program::new(program)? })
+    }
+}
+
 #[pyclass(frozen)]
 struct Decoder {
     headers: Headers,
@@ -82,7 +102,9 @@ impl Decoder {
     }
 
     /// `([(table, rows, native)], [(cleaned, count)], [(rejected, count)])`; raises `ValueError(position, reason)`.
-    #[allow(clippy::type_complexity)]
+    /// With `mapper` there is a table of facts.
+    #[allow(clippy::type_complexity, clippy::too_many_arguments)]
+    #[pyo3(signature = (signal, payloads, received, limits, mapper=None))]
     fn decode<'py>(
         &self,
         py: Python<'py>,
@@ -90,9 +112,11 @@ impl Decoder {
         payloads: Vec<PyBackedBytes>,
         received: Vec<u64>,
         limits: LimitNumbers,
+        mapper: Option<Bound<'py, Mapper>>,
     ) -> PyResult<(Vec<(&'static str, usize, Bound<'py, PyBytes>)>, Counts, Counts)> {
         let (signal, limits) = (signal_of(signal)?, limits_of(limits));
-        let made = run(py, || decode(signal, &payloads, &received, &limits, &self.headers))?;
+        let program = mapper.as_ref().map(|mapper| &mapper.get().program);
+        let made = run(py, || decode(signal, &payloads, &received, &limits, &self.headers, program))?;
         let blocks = made
             .blocks
             .into_iter()
@@ -151,28 +175,35 @@ fn decode(
     received: &[u64],
     limits: &Limits,
     headers: &Headers,
+    program: Option<&Program>,
 ) -> Result<Made, Failed> {
     let mut env = Env::new(limits);
     let at = |position: usize| received.get(position).copied().unwrap_or(0);
     let mut rejected = [0; REJECTIONS.len()];
     let mut blocks = Vec::new();
+    let facts_block = |facts: Option<FactMaker>| {
+        let mut facts = facts?.facts;
+        block(FACTS, facts.rows, facts.columns(), headers)
+    };
     match signal {
         Signal::Traces => {
-            let mut spans = traces::Spans::default();
+            let mut spans = traces::Spans::new(program);
             for (position, payload) in payloads.iter().enumerate() {
                 env.walk(&mut spans, payload, at(position)).map_err(|why| failed(position, why))?;
             }
             rejected = spans.rejected;
             let table = &mut spans.table;
             blocks.extend(block("otel_traces", table.rows, table.columns(), headers));
+            blocks.extend(facts_block(spans.facts.take()));
         }
         Signal::Logs => {
-            let mut records = logs::Records::default();
+            let mut records = logs::Records::new(program);
             for (position, payload) in payloads.iter().enumerate() {
                 env.walk(&mut records, payload, at(position)).map_err(|why| failed(position, why))?;
             }
             let table = &mut records.table;
             blocks.extend(block("otel_logs", table.rows, table.columns(), headers));
+            blocks.extend(facts_block(records.facts.take()));
         }
         Signal::Metrics => {
             let mut points = metrics::DataPoints::default();
@@ -244,5 +275,8 @@ fn block(
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("OPTIMISED", !cfg!(debug_assertions))?;
+    module.add("VERSION", VERSION)?;
+    module.add("FACTS", NAMES)?;
+    module.add_class::<Mapper>()?;
     module.add_class::<Decoder>()
 }

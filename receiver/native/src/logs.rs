@@ -3,7 +3,8 @@
 use crate::attributes::{Attributes, List};
 use crate::clean::{possible, Cleaner, Limits, Reason};
 use crate::column::{Column, Labels, Numbers, Strings};
-use crate::sink::{put_id, Env, Head, Refused, Sink};
+use crate::facts::{self, hex, FactMaker, Program};
+use crate::sink::{put_id, sound, Env, Head, Refused, Sink};
 use crate::value::Any;
 use crate::wire::{Malformed, Message, Value};
 
@@ -110,11 +111,13 @@ impl Logs {
         ]
     }
 
-    fn push(&mut self, head: &Head, record: &Record, env: &mut Env) {
+    /// Returns the time of the row and the size of its event name.
+    fn push(&mut self, head: &Head, record: &Record, env: &mut Env) -> (u64, usize) {
         let received = env.received;
         let clean = &mut env.clean;
         self.rows += 1;
-        self.timestamp.push(record.timestamp(clean, received).to_le_bytes());
+        let time = record.timestamp(clean, received);
+        self.timestamp.push(time.to_le_bytes());
         put_id::<16>(&mut self.trace_id, record.trace_id, clean);
         put_id::<8>(&mut self.span_id, record.span_id, clean);
         self.flags.push([record.flags as u8]);
@@ -128,8 +131,25 @@ impl Logs {
         self.scope_name.push(&head.scope_name);
         self.scope_version.push(&head.scope_version);
         self.scope.push_shared(&head.scope);
+        self.attributes.marks.clear();
         self.attributes.push(&record.attributes, clean);
-        self.event_name.push(&clean.name(record.event_name));
+        let event_name = clean.name(record.event_name);
+        self.event_name.push(&event_name);
+        (time, event_name.len())
+    }
+
+    /// The facts of the record that was pushed last.
+    fn push_facts(&self, head: &Head, record: &Record, time: u64, event_name: usize, facts: &mut FactMaker) {
+        let (mut trace_id, mut span_id) = ([0; 32], [0; 32]);
+        let event_names = self.event_name.encoded();
+        let made = facts::Record {
+            time,
+            trace_id: hex(sound::<16>(record.trace_id), &mut trace_id),
+            span_id: hex(sound::<8>(record.span_id), &mut span_id),
+            event_name: &event_names[event_names.len() - event_name..],
+            attributes: &self.attributes,
+        };
+        facts.record(head, &made);
     }
 }
 
@@ -138,11 +158,18 @@ impl Logs {
 pub struct Records<'a> {
     pub table: Logs,
     pub items: usize,
+    pub facts: Option<FactMaker<'a>>,
     check_only: bool,
     record: Record<'a>,
 }
 
-impl Records<'_> {
+impl<'a> Records<'a> {
+    pub fn new(program: Option<&'a Program>) -> Self {
+        let mut records = Records { facts: program.map(FactMaker::new), ..Default::default() };
+        records.table.attributes.marking = program.is_some();
+        records
+    }
+
     pub fn checking() -> Self {
         Records { check_only: true, ..Default::default() }
     }
@@ -159,7 +186,10 @@ impl<'a> Sink<'a> for Records<'a> {
         self.record.read(item, env.clean.limits)?;
         self.items += 1;
         if !self.check_only {
-            self.table.push(head, &self.record, env);
+            let (time, event_name) = self.table.push(head, &self.record, env);
+            if let Some(facts) = &mut self.facts {
+                self.table.push_facts(head, &self.record, time, event_name, facts);
+            }
         }
         Ok(())
     }

@@ -31,10 +31,15 @@ pub struct Env<'l> {
     pub received: u64,
     keys: SharedKeys,
     meter: Meter,
+    resources: u64,
+    scopes: u64,
 }
 
 /// What a resource and a scope say about all their items.
 pub struct Head {
+    /// Counted from 1 on in a batch.
+    pub resource_number: u64,
+    pub scope_number: u64,
     pub resource: Shared,
     pub resource_url: Vec<u8>,
     pub scope: Shared,
@@ -71,6 +76,8 @@ impl<'l> Env<'l> {
             received: 0,
             keys: SharedKeys::default(),
             meter: Meter { items: 0, copies: 0 },
+            resources: 0,
+            scopes: 0,
         }
     }
 
@@ -110,7 +117,10 @@ impl<'l> Env<'l> {
     fn resource<'a, S: Sink<'a>>(&mut self, sink: &mut S, message: Message<'a>) -> Result<(), Refused> {
         let level = self.level(message, 1)?;
         self.items(level.members.len())?;
+        self.resources += 1;
         let mut head = Head {
+            resource_number: self.resources,
+            scope_number: 0,
             resource: Shared::new(&level.attributes, &mut self.keys, &mut self.clean),
             resource_url: Vec::new(),
             scope: Shared::default(),
@@ -125,6 +135,8 @@ impl<'l> Env<'l> {
         }
         for member in level.members {
             let scope = self.level(member, 3)?;
+            self.scopes += 1;
+            head.scope_number = self.scopes;
             head.scope_name = self.clean.name(scope.name).into_owned();
             head.scope_version = self.clean.name(scope.version).into_owned();
             if S::WHOLE_SCOPE {
@@ -192,5 +204,14 @@ pub fn put_id<const N: usize>(column: &mut Strings, raw: &[u8], clean: &mut Clea
             }
             column.push(b"");
         }
+    }
+}
+
+/// `raw` where it is an id, else nothing.
+pub fn sound<const N: usize>(raw: &[u8]) -> &[u8] {
+    if raw.len() == N && raw.iter().any(|&byte| byte != 0) {
+        raw
+    } else {
+        b""
     }
 }

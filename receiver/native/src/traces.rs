@@ -3,7 +3,8 @@
 use crate::attributes::{Attributes, List};
 use crate::clean::Limits;
 use crate::column::{Array, Column, Labels, Numbers, Strings};
-use crate::sink::{push, put_id, Env, Head, Refused, Sink};
+use crate::facts::{self, hex, Events, FactMaker, Program};
+use crate::sink::{push, put_id, sound, Env, Head, Refused, Sink};
 use crate::wire::{Malformed, Message, Value};
 
 const KINDS: [&str; 6] = ["Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"];
@@ -162,6 +163,17 @@ pub struct Traces {
     link_span_id: Array<Strings>,
     link_trace_state: Array<Strings>,
     link_attributes: Array<Attributes>,
+    /// Of the last row, where each event's attributes end among the marks.
+    event_ends: Vec<usize>,
+}
+
+/// What became of the last span that was pushed.
+struct Pushed {
+    start: u64,
+    end: u64,
+    kind: &'static [u8],
+    code: &'static [u8],
+    status_message: usize,
 }
 
 impl Traces {
@@ -192,10 +204,17 @@ impl Traces {
         ]
     }
 
-    fn push(&mut self, head: &Head, span: &Span, env: &mut Env) {
+    /// Have the rows' attributes marked, for facts to be made of them.
+    fn mark(&mut self) {
+        self.attributes.marking = true;
+        self.event_attributes.items.marking = true;
+    }
+
+    fn push(&mut self, head: &Head, span: &Span, env: &mut Env) -> Pushed {
         let received = env.received;
         let clean = &mut env.clean;
         let (start, end) = clean.times(span.start, span.end, received);
+        let (kind, code);
         self.rows += 1;
         self.timestamp.push(start.to_le_bytes());
         put_id::<16>(&mut self.trace_id, span.trace_id, clean);
@@ -203,25 +222,64 @@ impl Traces {
         put_id::<8>(&mut self.parent_span_id, span.parent_span_id, clean);
         self.trace_state.push(&clean.text(span.trace_state));
         self.name.push(&clean.name(span.name));
-        self.kind.push(clean.label(&KINDS, span.kind));
+        kind = clean.label(&KINDS, span.kind);
+        self.kind.push(kind);
         self.service.push(&head.resource.service);
         self.resource.push_shared(&head.resource);
         self.scope_name.push(&head.scope_name);
         self.scope_version.push(&head.scope_version);
+        self.attributes.marks.clear();
         self.attributes.push(&span.attributes, clean);
         self.duration.push((end - start).to_le_bytes());
-        self.status_code.push(clean.label(&STATUS_CODES, span.status_code));
-        self.status_message.push(&clean.text(span.status_message));
+        code = clean.label(&STATUS_CODES, span.status_code);
+        self.status_code.push(code);
+        let status_message = clean.text(span.status_message);
+        self.status_message.push(&status_message);
+        let status_message = status_message.len();
         self.push_events(&span.events, start, env);
         self.push_links(&span.links, env);
+        Pushed { start, end, kind, code, status_message }
+    }
+
+    /// The fact of the span that was pushed last.
+    fn push_fact(&self, head: &Head, span: &Span, pushed: &Pushed, facts: &mut FactMaker) {
+        let (mut trace_id, mut span_id, mut parent_id) = ([0; 32], [0; 32], [0; 32]);
+        let messages = self.status_message.encoded();
+        let events = span.events.len();
+        let event_names = &self.event_name.items;
+        facts.span(
+            head,
+            &facts::Span {
+                trace_id: hex(span.trace_id, &mut trace_id),
+                span_id: hex(span.span_id, &mut span_id),
+                parent_id: hex(sound::<8>(span.parent_span_id), &mut parent_id),
+                start: pushed.start,
+                end: pushed.end,
+                kind: pushed.kind,
+                code: pushed.code,
+                name: self.name.indexes[self.rows - 1],
+                names: &self.name.dictionary,
+                status_message: &messages[messages.len() - pushed.status_message..],
+                attributes: &self.attributes,
+                events: Events {
+                    names: &event_names.dictionary,
+                    numbers: &event_names.indexes[event_names.indexes.len() - events..],
+                    attributes: &self.event_attributes.items,
+                    ends: &self.event_ends,
+                },
+            },
+        );
     }
 
     fn push_events(&mut self, events: &[Event], start: u64, env: &mut Env) {
         let clean = &mut env.clean;
+        self.event_attributes.items.marks.clear();
+        self.event_ends.clear();
         for event in events {
             self.event_timestamp.items.push(clean.time(event.time, start).to_le_bytes());
             self.event_name.items.push(&clean.name(event.name));
             self.event_attributes.items.push(&event.attributes, clean);
+            self.event_ends.push(self.event_attributes.items.marks.len());
         }
         self.event_timestamp.end(events.len());
         self.event_name.end(events.len());
@@ -249,11 +307,20 @@ pub struct Spans<'a> {
     pub table: Traces,
     pub rejected: [u64; REJECTIONS.len()],
     pub items: usize,
+    pub facts: Option<FactMaker<'a>>,
     check_only: bool,
     span: Span<'a>,
 }
 
-impl Spans<'_> {
+impl<'a> Spans<'a> {
+    pub fn new(program: Option<&'a Program>) -> Self {
+        let mut spans = Spans { facts: program.map(FactMaker::new), ..Default::default() };
+        if program.is_some() {
+            spans.table.mark();
+        }
+        spans
+    }
+
     pub fn checking() -> Self {
         Spans { check_only: true, ..Default::default() }
     }
@@ -273,7 +340,12 @@ impl<'a> Sink<'a> for Spans<'a> {
         match self.span.rejection() {
             Some(reason) => self.rejected[reason] += 1,
             None if self.check_only => {}
-            None => self.table.push(head, &self.span, env),
+            None => {
+                let pushed = self.table.push(head, &self.span, env);
+                if let Some(facts) = &mut self.facts {
+                    self.table.push_fact(head, &self.span, &pushed, facts);
+                }
+            }
         }
         Ok(())
     }

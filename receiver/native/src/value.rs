@@ -64,7 +64,7 @@ impl<'a> Any<'a> {
             Any::Bool(true) => return Cow::Borrowed(b"true"),
             Any::Bool(false) => return Cow::Borrowed(b"false"),
             Any::Int(number) => put_int(scratch, number),
-            Any::Double(number) => put_double(scratch, number),
+            Any::Double(number) => put_double(scratch, number, true),
             Any::Bytes(bytes) => put_base64(scratch, bytes),
             Any::Array(_) | Any::Map(_) => put_json(scratch, self, 1, clean),
         }
@@ -142,10 +142,10 @@ fn put_json(out: &mut Vec<u8>, value: Any, depth: usize, clean: &mut Cleaner) {
         }
         Any::Bool(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
         Any::Int(number) => put_int(out, number),
-        Any::Double(number) if number.is_finite() => put_double(out, number),
+        Any::Double(number) if number.is_finite() => put_double(out, number, true),
         Any::Double(number) => {
             out.push(b'"');
-            put_double(out, number);
+            put_double(out, number, true);
             out.push(b'"');
         }
         Any::Bytes(bytes) => {
@@ -287,8 +287,8 @@ fn put_int(out: &mut Vec<u8>, number: i64) {
     out.extend_from_slice(&digits[start..]);
 }
 
-/// The shortest digits, an exponent only below 1e-6 and from 1e21 on.
-fn put_double(out: &mut Vec<u8>, number: f64) {
+/// The shortest digits, an exponent only below 1e-6 and from 1e21 on; whether a `plus` stands in front of a positive one.
+pub fn put_double(out: &mut Vec<u8>, number: f64, plus: bool) {
     if number.is_nan() {
         return out.extend_from_slice(b"NaN");
     }
@@ -312,7 +312,10 @@ fn put_double(out: &mut Vec<u8>, number: f64) {
             out.push(b'.');
             out.extend_from_slice(&digits[1..]);
         }
-        put(out, format_args!("e{:+}", point - 1));
+        match plus {
+            true => put(out, format_args!("e{:+}", point - 1)),
+            false => put(out, format_args!("e{}", point - 1)),
+        }
     }
 }
 

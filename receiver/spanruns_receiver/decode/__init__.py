@@ -1,11 +1,12 @@
 """OTLP request bytes to ClickHouse blocks: a pure function, compiled where possible, portable everywhere.
 
-`SPANRUNS_DECODER` = `native` or `portable` forces one; otherwise the compiled decoder is used where it can be
-imported. Both give the same bytes.
+`SPANRUNS_DECODER` = `native` or `portable` forces one; otherwise the compiled decoder is used where it is
+installed and of this version. Both give the same bytes.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -15,6 +16,7 @@ from spanruns_schema.errors import ConfigError, Malformed, TooLarge
 
 from spanruns_receiver.decode import compiled, portable
 from spanruns_receiver.decode.model import REASONS, REJECTIONS, Block, Checked, Decoded, Limits, Signal
+from spanruns_receiver.facts import FactMaker, package_facts
 
 __all__ = [
     "REASONS",
@@ -34,12 +36,19 @@ __all__ = [
 
 DEFAULT_LIMITS = Limits()
 
+_log = logging.getLogger(__name__)
+
 
 class _Decoder(Protocol):
     NAME: str
 
     def decode(
-        self, signal: Signal, payloads: Sequence[bytes], limits: Limits, received_ns: Sequence[int]
+        self,
+        signal: Signal,
+        payloads: Sequence[bytes],
+        limits: Limits,
+        received_ns: Sequence[int],
+        facts: FactMaker | None,
     ) -> Decoded: ...
 
     def validate(self, signal: Signal, payload: bytes, limits: Limits) -> Checked: ...
@@ -51,8 +60,11 @@ def decode(
     *,
     limits: Limits = DEFAULT_LIMITS,
     received_ns: Sequence[int] = (),
+    facts: bool = False,
 ) -> Decoded:
     """Decode protobuf `Export*ServiceRequest` payloads of one signal into one block a table.
+
+    With `facts` there is a block of `span_facts` too, where the rows have any.
 
     `received_ns` (unix ns, one a payload, as the spool has them) stands in where a row has no possible
     time of its own; without it such a row is at 1970-01-01. The result depends on nothing but the
@@ -60,7 +72,7 @@ def decode(
     Raises `Malformed`, naming the payload, for bytes that are not protobuf, and `TooLarge` for a payload
     that would grow beyond `limits`.
     """
-    return _decoder().decode(signal, payloads, limits, received_ns)
+    return _decoder().decode(signal, payloads, limits, received_ns, package_facts() if facts else None)
 
 
 def validate(signal: Signal, payload: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Checked:
@@ -87,13 +99,13 @@ def decoder_name() -> str:
 @cache
 def _decoder() -> _Decoder:
     wanted = os.environ.get("SPANRUNS_DECODER", "")
-    if wanted == "portable" or (not wanted and not compiled.AVAILABLE):
+    if wanted == "portable":
+        return portable
+    if not wanted and not compiled.AVAILABLE:
+        _log.warning("decoding in Python, much slower than compiled: %s", compiled.PROBLEM)
         return portable
     if wanted not in ("", "native"):
         raise ConfigError(f"SPANRUNS_DECODER={wanted}: set native, portable, or nothing")
     if not compiled.AVAILABLE:
-        raise ConfigError(
-            "SPANRUNS_DECODER=native: the compiled decoder is not installed; "
-            "install Rust and reinstall spanruns, or set SPANRUNS_DECODER=portable"
-        )
+        raise ConfigError(f"SPANRUNS_DECODER=native: {compiled.PROBLEM}, or set SPANRUNS_DECODER=portable")
     return compiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from spanruns_schema.errors import BadInput
@@ -22,6 +22,9 @@ from spanruns_receiver.decode.model import (
     refusal,
 )
 from spanruns_receiver.decode.values import Cleaner, Pairs, possible
+from spanruns_receiver.facts import FACTS, FactMaker
+from spanruns_receiver.facts import NAMES as FACT_NAMES
+from spanruns_receiver.facts import TABLE as FACTS_TABLE
 
 NAME = "portable"
 
@@ -72,10 +75,9 @@ def decode(
     payloads: Sequence[bytes],
     limits: Limits,
     received_ns: Sequence[int] = (),
-    *,
-    more: Callable[[Mapping[str, Sequence[Row]]], Mapping[str, Block]] = lambda rows: {},
+    facts: FactMaker | None = None,
 ) -> Decoded:
-    """See `spanruns_receiver.decode.decode`; `more` makes other blocks from the rows by table."""
+    """See `spanruns_receiver.decode.decode`."""
     batch = _Batch(signal, limits)
     for position, payload in enumerate(payloads):
         try:
@@ -87,7 +89,13 @@ def decode(
         for table, columns in TABLES.items()
         if batch.rows.get(table)
     }
-    blocks |= more(batch.rows)
+    if facts:
+        made = [
+            *facts.of_spans(batch.rows.get("otel_traces", ())),
+            *facts.of_records(batch.rows.get("otel_logs", ())),
+        ]
+        if made:
+            blocks[FACTS_TABLE] = Block(FACT_NAMES, len(made), encode(FACTS, made))
     return Decoded(blocks, dict(sorted(batch.clean.counts.items())), dict(sorted(batch.rejected.items())))
 
 

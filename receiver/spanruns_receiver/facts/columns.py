@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from spanruns_receiver.decode.columns import LABEL, Column
+TABLE = "span_facts"
 
+LABEL = "LowCardinality(String)"
 TIME = "DateTime64(6)"
 
-FACTS: tuple[Column, ...] = (
+FACTS: tuple[tuple[str, str], ...] = (
     ("trace_id", "String"),
     ("span_id", "String"),
     ("parent_span_id", "String"),

@@ -30,8 +30,14 @@ Document = Any
 """A parsed value; `NOTHING` when it is not JSON."""
 
 
+MAX_NESTING = 256
+"""Arrays and objects inside one another; ClickHouse reads about 1,000."""
+
+
 def parse(text: bytes) -> Document:
     """The value that `text` is; `NOTHING` for anything that is not JSON, is out of a double's range, or too deep."""
+    if text.count(b"[") + text.count(b"{") > MAX_NESTING and _nesting(text) > MAX_NESTING:
+        return NOTHING
     try:
         found = _DECODER.decode(text.removeprefix(b"\xef\xbb\xbf").decode())
         if b"\\ud" in text or b"\\uD" in text:  # half of a pair is no character
@@ -57,7 +63,7 @@ def at(document: Document, path: Path) -> bytes:
         return document.encode()
     if document is None or document is NOTHING or document == []:
         return b""
-    return _written(document)
+    return _json(document)
 
 
 def strings(text: bytes) -> list[bytes]:
@@ -73,6 +79,19 @@ def pairs(items: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"{" + b",".join(b'"%b":"%b"' % (_slashed(key), _slashed(value)) for key, value in items) + b"}"
 
 
+def _nesting(text: bytes) -> int:
+    """How many arrays and objects are open at once, at most."""
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(text):
+        match found[0]:
+            case b"[" | b"{":
+                depth += 1
+                deepest = max(depth, deepest)
+            case b"]" | b"}":
+                depth -= 1
+    return deepest
+
+
 def _member(document: Document, step: str | int) -> Document:
     if isinstance(step, str):
         if isinstance(document, _Object):
@@ -86,14 +105,7 @@ def _member(document: Document, step: str | int) -> Document:
 def _text(member: Document) -> bytes:
     if member is None:
         return b""
-    return member.encode() if isinstance(member, str) else _written(member)
-
-
-def _written(document: Document) -> bytes:
-    try:
-        return _json(document)
-    except RecursionError:
-        return b""
+    return member.encode() if isinstance(member, str) else _json(member)
 
 
 def _json(document: Document) -> bytes:
@@ -122,6 +134,7 @@ def _double(value: float) -> bytes:
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}".encode()
 
 
+_BRACKETS = re.compile(rb'[][{}]|"(?:[^"\\]|\\.)*+(?:"|\Z)', re.DOTALL)
 _SPECIAL = re.compile(rb'["\\\x00-\x1f]|\xe2\x80[\xa8\xa9]')
 _ESCAPES = {bytes((code,)): b"\\u%04X" % code for code in range(0x20)} | {
     b'"': b'\\"',

@@ -1,29 +1,18 @@
-"""What the dialects' data says about one raw row: `spanruns_schema.dialects.mapping.RowMapping` in Python.
+"""What the dialects' program says about one raw row: `spanruns_schema.dialects.mapping.RowMapping` in Python.
 
-A `Reading` is the data compiled for the rows of one dialect: what the data ties to other dialects is left out.
-A change of the rules belongs into both; a test compares their rows.
+A change of the rules belongs into both, and into the compiled reader (`receiver/native/src/facts`); tests compare their rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from spanruns_schema.dialects.dialect import BASE, Dialect, When
+from spanruns_schema.dialects import program
 from spanruns_schema.dialects.mapping import CONTENT_LIMIT
-from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
+from spanruns_schema.dialects.program import DialectProgram, RowProgram, Rule
 
-from spanruns_receiver.decode.values import Pairs
 from spanruns_receiver.facts import json_text
-from spanruns_receiver.facts.conditions import (
-    Test,
-    Text,
-    affixes,
-    json_path,
-    match_any,
-    stripped,
-    translated,
-    under_prefix,
-)
+from spanruns_receiver.facts.conditions import Pairs, Test, Text, match_any, stripped, under_prefix
 
 _NO_VALUES = (b"", b"<REDACTED>")
 
@@ -82,20 +71,17 @@ class Raw:
 
 Source = Callable[[Raw], bytes]
 Condition = Callable[[Raw], bool]
-Rules = Sequence[tuple[bytes, Sequence[Condition]]]
+Conditions = Sequence[Condition]
 
 
 class Mappings:
     """The readings of all dialects, and which of them a row is read with."""
 
-    def __init__(self, dialects: Sequence[Dialect]) -> None:
-        base = next(dialect for dialect in dialects if dialect.name == BASE)
-        others = [dialect for dialect in dialects if dialect.name != BASE]
-        slots = Slots([*others, base])
-        self.readings = [Reading(dialect, others, base, slots) for dialect in [*others, base]]
-        self._by_key = {key.encode(): n for n, d in reversed([*enumerate(others)]) for key in d.attributes}
-        self._by_scope = [(n, match_any(d.scopes)) for n, d in enumerate(others) if d.scopes]
-        self._by_span_name = [(n, match_any(d.span_names)) for n, d in enumerate(others) if d.span_names]
+    def __init__(self, rows: RowProgram) -> None:
+        self.readings = [Reading(dialect, rows) for dialect in rows.dialects]
+        self._by_key = rows.detected_keys
+        self._by_scope = [(n, match_any(patterns)) for n, patterns in rows.detected_scopes]
+        self._by_span_name = [(n, match_any(patterns)) for n, patterns in rows.detected_names]
 
     def reading(self, raw: Raw) -> Reading:
         """That of the first dialect that recognises the row; the base's when none does."""
@@ -110,45 +96,23 @@ class Mappings:
                     break
         return self.readings[found]
 
-    def named(self, name: str) -> Reading:
-        """The reading of the dialect of that name."""
-        return next(reading for reading in self.readings if reading.name == name.encode())
-
 
 class Reading:
-    """How rows of `dialect` are read; see `RowMapping`, whose parts have the same names."""
+    """How rows of one dialect are read; see `RowMapping`, whose parts have the same names."""
 
-    def __init__(self, dialect: Dialect, others: Sequence[Dialect], base: Dialect, slots: Slots) -> None:
-        self._dialect, self._others, self._base, self._slots = dialect, others, base, slots
-        self.name = dialect.name.encode()
+    def __init__(self, dialect: DialectProgram, rows: RowProgram) -> None:
+        self.name = dialect.name
+        self.excludes_cache = dialect.excludes_cache
         self._decodes = dialect.json_values
-        self.excludes_cache = dialect.input_excludes_cache
-        self._strip = stripped(affixes(dialect) + (affixes(base) if dialect is not base else []))
-        own = [dialect] if dialect is base else [dialect, base]
-        self._roles: Rules = [
-            (b"shadow" if role.shadow else role.role.encode(), self._when(of, role.when))
-            for of in own
-            for role in of.roles
-        ]
-        self._failed = [self._when(of, when) for of in own for when in of.failed]
-        markers = [(of, of.marker) for of in others if of.marker]
-        self._markers = [self._when(of, marker.when) for of, marker in markers]
-        self._marker_parent = first([self._source(marker.parent) for _, marker in markers])
-        self._fields: dict[str, Source] = {}
-        self._operations = translated([of.operations for of in [*others, base]])
-        self._providers = translated([{"": base.frameworks}, *(of.providers for of in [*others, base])])
-        self._ranks = self._reachable(slots)
-
-    def _reachable(self, slots: Slots) -> dict[bytes, int]:
-        """Slot and rank of the keys that rows of this dialect can have: keys with a dot, and the dialect's own without."""
-        found = {}
-        for key, rank in slots.ranks.items():
-            tied, bar, bare = key.partition("|")
-            if "." in key:
-                found[key.encode()] = rank
-            elif bar and tied == self._dialect.name:
-                found[bare.encode()] = rank
-        return found
+        self._strip = stripped(dialect.affixes)
+        self._ranks = {**rows.keys, **dialect.bare}
+        self._in_slot = rows.ranks
+        self._roles = [(role, self._all(rule)) for role, rule in dialect.roles]
+        self._failed = [self._all(rule) for rule in dialect.failed]
+        self._markers = [self._all(rule) for rule in dialect.markers]
+        self._marker_parent = self._first(dialect.marker_parent)
+        self._fields = {name: self._first(sources) for name, sources in dialect.fields.items()}
+        self._operations, self._providers = rows.operations, rows.providers
 
     def read(self, raw: Raw) -> None:
         """Fill `raw.values`: the first value of every slot."""
@@ -157,7 +121,7 @@ class Reading:
         known.sort(reverse=True)
         if self._decodes:
             known = [(rank, json_text.string(value)) for rank, value in known]
-        raw.values = {rank // Slots.RANKS: value for rank, value in known}
+        raw.values = {rank // self._in_slot: value for rank, value in known}
 
     def role(self, raw: Raw) -> bytes:
         """What the span is; `shadow` for a tool call that repeats the one around it."""
@@ -168,9 +132,7 @@ class Reading:
 
     def field(self, name: str) -> Source:
         """A field's value: the first non-empty of the dialects' own keys, then of the base's."""
-        if name not in self._fields:
-            self._fields[name] = first([self._source(source) for source in self._slots.sources(name)])
-        return self._fields[name]
+        return self._fields.get(name, _nothing)
 
     def failed(self, raw: Raw) -> bool:
         """Whether the dialect's own word says that the span failed."""
@@ -191,56 +153,58 @@ class Reading:
 
     def operation(self, raw: Raw) -> bytes:
         """What the model was asked for, in the convention's words; `chat` where nobody says."""
-        said = self.field("operation")(raw) or b"chat"
-        return self._operations.get(said, said)
+        said = self.field("operation")(raw)
+        return self._operations.get(said, said) if said else b"chat"
 
     def span_name(self, raw: Raw) -> bytes:
         """The span's name without what the dialect puts around it."""
         return self._strip(raw.span_name)
 
-    def _when(self, dialect: Dialect, when: When) -> list[Condition]:
-        special: dict[str, Source] = {"$span_name": lambda raw: raw.span_name, "$scope": lambda raw: raw.scope_name}
-        conditions: list[Condition] = []
-        for key, values in when.items():
-            value = special.get(key) or self._source(scoped(dialect, key)) or _nothing
-            if "$span_name" in values:
-                conditions.append(_is_span_name(value, stripped(affixes(dialect) + affixes(self._base))))
-            else:
-                conditions.append(_matches(value, match_any(values)))
-        return conditions
+    def _all(self, rule: Rule) -> Conditions:
+        return [
+            _matches(self._source(source), match_any(patterns))
+            if around is None
+            else _is_span_name(self._source(source), stripped(around))
+            for source, patterns, around in rule
+        ]
 
-    def _source(self, source: str) -> Source | None:
-        """What gives the source's value; None where rows of this dialect never have one."""
-        if source.isdigit():
-            return _slot(int(source))
-        if source == "$span_name":
-            return self.span_name
-        if source == "$status_message":
-            return lambda raw: raw.status_message
-        tied, _, own = source.rpartition("|")
-        kind, _, rest = own.partition(":")
-        if tied and (kind in EXTRAS or own.startswith("=")):
-            return self._source(own.removeprefix("=")) if tied == self._dialect.name else None
-        name = rest.encode()
-        if kind == "resource":
-            return lambda raw: raw.resource.get(name, b"")
-        if kind == "prefix":
-            return lambda raw: under_prefix(raw.attributes, name)
-        if kind in ("event", "last_event"):
-            return _event(name, last=kind == "last_event")
-        key, hash_, path = source.partition("#")
-        value = _slot(self._slots.of(key))
-        return _inside(value, json_path(path)) if hash_ else value
+    def _first(self, sources: Sequence[program.Source]) -> Source:
+        return first([self._source(source) for source in sources])
+
+    def _source(self, source: program.Source | None) -> Source:
+        """What gives the source's value."""
+        if source is None:
+            return _nothing
+        kind, slot, name, key, path = source
+        match kind:
+            case "slot":
+                return _slot(slot)
+            case "inside":
+                return _inside(_slot(slot), path)
+            case "resource":
+                return lambda raw: raw.resource.get(name, b"")
+            case "prefix":
+                return lambda raw: under_prefix(raw.attributes, name)
+            case "event" | "last_event":
+                last = kind == "last_event"
+                return lambda raw: raw.of_event(name, key, last=last) if raw.event_names else b""
+            case "span_name":
+                return lambda raw: raw.span_name
+            case "own_name":
+                return self.span_name
+            case "scope":
+                return lambda raw: raw.scope_name
+            case "status_message":
+                return lambda raw: raw.status_message
 
 
-def first(sources: Sequence[Source | None]) -> Source:
+def first(sources: Sequence[Source]) -> Source:
     """The first value that is not empty."""
-    found = [source for source in sources if source]
-    if len(found) < 2:
-        return found[0] if found else _nothing
+    if len(sources) < 2:
+        return sources[0] if sources else _nothing
 
     def value(raw: Raw) -> bytes:
-        for source in found:
+        for source in sources:
             if text := source(raw):
                 return text
         return b""
@@ -262,11 +226,6 @@ def _nothing(raw: Raw) -> bytes:
 
 def _slot(slot: int) -> Source:
     return lambda raw: raw.values.get(slot, b"")
-
-
-def _event(source: bytes, *, last: bool) -> Source:
-    name, _, key = source.partition(b"/")
-    return lambda raw: raw.of_event(name, key, last=last) if raw.event_names else b""
 
 
 def _inside(value: Source, path: json_text.Path) -> Source:

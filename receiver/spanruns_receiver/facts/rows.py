@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any
 
-from spanruns_schema.dialects import BASE, load
-from spanruns_schema.dialects.mapping import CANCELLED, INTERNAL_TAG, LIFECYCLE, TEXT_AFTER_TYPE, TYPE_IN_MESSAGE
+from spanruns_schema.dialects import load
+from spanruns_schema.dialects.mapping import CANCELLED, INTERNAL_TAG, TEXT_AFTER_TYPE, TYPE_IN_MESSAGE
+from spanruns_schema.dialects.program import Program, compile_program
 
-from spanruns_receiver.decode.values import Pairs
 from spanruns_receiver.facts import json_text, numbers
 from spanruns_receiver.facts.columns import NAMES
+from spanruns_receiver.facts.conditions import Pairs
 from spanruns_receiver.facts.reading import Mappings, Raw, Reading, cut
 
 Row = Sequence[Any]
@@ -37,8 +38,11 @@ _RUNS = frozenset((b"run", b"agent", b"workflow", b"chain"))
 _TOOLS = frozenset((b"tool", b"shadow"))
 _USERS = _RUNS | {b"model"}
 _ENTRIES = frozenset((b"Server", b"Consumer"))
-_EVENTS = {f"spanruns.run.{event}".encode(): event.encode() for event in LIFECYCLE}
 _REF_BYTES = 49
+_RECORD_BYTES = 256
+
+MOST_COPIES = 64
+"""Bytes of facts that one byte of a log record may become, about."""
 
 _NO_RUN: Fact = {
     "run_id": b"",
@@ -75,26 +79,39 @@ _NO_USAGE: Fact = {
 _in_order = itemgetter(*NAMES)
 
 
-def span_facts(rows: Iterable[Row]) -> list[Row]:
-    """One fact a row of `otel_traces` (in the order of `decode.columns.TRACES`), in the order of `FACTS`."""
-    mappings = _spans()
-    resources = _Resources()
-    return [_in_order(_span(mappings, row, resources.of(row[8]))) for row in rows]
+class FactMaker:
+    """Makes facts as `program` says; by default as the package's dialects do."""
 
+    def __init__(self, program: Program | None = None) -> None:
+        self.program = program or compile_program(load())
 
-def event_facts(rows: Iterable[Row]) -> list[Row]:
-    """The facts of lifecycle records among rows of `otel_logs`; a heartbeat may stand for many runs."""
-    return [_in_order(fact) for row in rows for fact in _record(row)]
+    def of_spans(self, rows: Iterable[Row]) -> list[Row]:
+        """One fact a row of `otel_traces` (in the order of `decode.columns.TRACES`), in the order of `FACTS`."""
+        resources = _Resources()
+        return [_in_order(_span(self._spans, row, resources.of(row[8]))) for row in rows]
+
+    def of_records(self, rows: Iterable[Row]) -> list[Row]:
+        """The facts of lifecycle records among rows of `otel_logs`; a heartbeat may stand for many runs."""
+        return [_in_order(fact) for row in rows for fact in self._of_record(row)]
+
+    def _of_record(self, row: Row) -> Iterator[Fact]:
+        attributes = dict(row[14])
+        event = self.program.lifecycle.get(row[15] or attributes.get(b"event.name", b""))
+        return iter(()) if event is None else _record(self._records, row, attributes, event)
+
+    @cached_property
+    def _spans(self) -> Mappings:
+        return Mappings(self.program.spans)
+
+    @cached_property
+    def _records(self) -> Reading:
+        return Mappings(self.program.records).readings[self.program.record_dialect]
 
 
 @cache
-def _spans() -> Mappings:
-    return Mappings(load())
-
-
-@cache
-def _records() -> Reading:
-    return Mappings([dialect for dialect in load() if dialect.name in (BASE, "spanruns")]).named("spanruns")
+def package_facts() -> FactMaker:
+    """The one of the package's dialects."""
+    return FactMaker()
 
 
 class _Resources:
@@ -142,19 +159,12 @@ def _span(mappings: Mappings, row: Row, resource: dict[bytes, bytes]) -> Fact:
     return fact
 
 
-def _record(row: Row) -> Iterator[Fact]:
+def _record(reading: Reading, row: Row, attributes: Mapping[bytes, bytes], event: bytes) -> Iterator[Fact]:
     time, trace_id, span_id, service = row[0], row[1], row[2], row[6]
-    pairs, event_name = row[14], row[15]
-    attributes = dict(pairs)
-    event = _EVENTS.get(event_name or attributes.get(b"event.name", b""))
-    if event is None:
-        return
-    listed = attributes.get(b"spanruns.run.spans", b"")
-    refs = json_text.strings(listed) if listed else [trace_id + b"-" + span_id]
-    refs = [ref for ref in refs if len(ref) == _REF_BYTES]
+    refs = _references(attributes, trace_id + b"-" + span_id)
     if not refs:
         return
-    reading, raw = _records(), Raw(pairs, dict(row[9]))
+    raw = Raw(row[14], dict(row[9]))
     reading.read(raw)
     workflow = attributes.get(b"gen_ai.operation.name") == b"invoke_workflow" and not attributes.get(b"spanruns.kind")
     started = numbers.signed(attributes.get(b"spanruns.run.started_at", b"")) or 0
@@ -174,6 +184,16 @@ def _record(row: Row) -> Iterator[Fact]:
     }
     for ref in refs:
         yield {**fact, "trace_id": ref[:32].lower(), "span_id": ref[33:].lower()}
+
+
+def _references(attributes: Mapping[bytes, bytes], own: bytes) -> list[bytes]:
+    """The runs that a record stands for: what it says itself is copied for each, so a large one stands for fewer."""
+    listed = attributes.get(b"spanruns.run.spans", b"")
+    if not listed:
+        return [own] if len(own) == _REF_BYTES else []
+    size = _RECORD_BYTES + sum(map(len, attributes.values())) - len(listed)
+    most = MOST_COPIES * (size + len(listed)) // size
+    return [ref for ref in json_text.strings(listed) if len(ref) == _REF_BYTES][:most]
 
 
 def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:

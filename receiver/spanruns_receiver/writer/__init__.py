@@ -1,6 +1,5 @@
 """Spool ranges into the store, each exactly once."""
 
-from spanruns_receiver.writer.batches import Facts
 from spanruns_receiver.writer.writer import Pace, Writer
 
-__all__ = ["Facts", "Pace", "Writer"]
+__all__ = ["Pace", "Writer"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from spanruns_schema.dialects.mapping import FACTS_WRITTEN
 from spanruns_schema.errors import SpanrunsError
 
 from spanruns_receiver.decode import Block, Decoded, decode
-from spanruns_receiver.facts import decode_with_facts
+from spanruns_receiver.facts import TABLE as FACTS_TABLE
 from spanruns_receiver.signals import Signal
 from spanruns_receiver.spool import Batch, Record, Spool
 from spanruns_receiver.writer.split import slice_request
@@ -21,14 +21,8 @@ Requests = Sequence[tuple[Record, bytes]]
 _READ_BYTES = 16 * 2**20
 
 
-@dataclass(frozen=True)
-class Facts:
-    """Who makes the facts of a batch: the writer, of up to `own_items` spans or log records; of more the store, from what is
-    inserted into `arrivals` (by raw table) too, where its raw tables have no views.
-    """
-
-    own_items: int = 0
-    arrivals: Mapping[str, str] = field(default_factory=dict)
+# Where version 0.1 inserted raw rows a second time, for the store to make facts of them; plans of that time may name these.
+_FACTS_TABLES = {"otel_traces_arrivals": FACTS_TABLE, "otel_logs_arrivals": FACTS_TABLE}
 
 
 @dataclass(frozen=True)
@@ -48,20 +42,18 @@ class Loaded:
     requests: Requests
     decoded: Decoded
     refused: Sequence[Refused] = ()
-    arrivals: Mapping[str, str] = field(default_factory=dict)
+    facts: bool = False
 
     @property
     def blocks(self) -> Mapping[str, Block]:
         """Blocks by table; of a batch that was split only the one it is for."""
-        only, blocks = self.batch.table, dict(self.decoded.blocks)
-        if not self.batch.facts:
-            blocks |= {self.arrivals[table]: block for table, block in blocks.items() if table in self.arrivals}
-        return {table: block for table, block in blocks.items() if only in ("", table)}
+        only = _FACTS_TABLES.get(self.batch.table, self.batch.table)
+        return {table: block for table, block in self.decoded.blocks.items() if only in ("", table)}
 
     @property
     def settings(self) -> dict[str, str | int | float]:
         """Settings of its inserts: views are to leave rows alone whose facts are inserted too."""
-        return {"log_comment": FACTS_WRITTEN} if self.batch.facts else {}
+        return {"log_comment": FACTS_WRITTEN} if self.facts else {}
 
     def token(self, table: str) -> str:
         """What the store knows this insert by.
@@ -76,21 +68,17 @@ class Loaded:
         return digest.hexdigest()
 
 
-def plan_batches(requests: Requests, first: int, last: int, facts: Facts) -> list[tuple[Batch, Requests]]:
+def plan_batches(requests: Requests, first: int, last: int, *, facts: bool) -> list[tuple[Batch, Requests]]:
     """One batch a signal for the range that `requests` were read from.
 
-    Who makes the facts is planned with it, so that a replay, also of a part, goes the same way.
+    Whether the writer makes the facts is planned with it, so that a replay, also of a part, goes the same way.
     """
     by_signal: dict[Signal, list[tuple[Record, bytes]]] = {}
     for request in requests:
         by_signal.setdefault(request[0].signal, []).append(request)
     return [
-        (Batch(signal, first, last, facts=_is_own(signal, found, facts)), found) for signal, found in by_signal.items()
+        (Batch(signal, first, last, facts=facts and signal != "metrics"), found) for signal, found in by_signal.items()
     ]
-
-
-def _is_own(signal: Signal, requests: Requests, facts: Facts) -> bool:
-    return signal != "metrics" and sum(record.items for record, _ in requests) <= facts.own_items
 
 
 def read_batch(spool: Spool, batch: Batch) -> Requests:
@@ -105,29 +93,31 @@ def read_batch(spool: Spool, batch: Batch) -> Requests:
     return [(record, slice_request(batch.signal, payload, *batch.items)) for record, payload in found]
 
 
-def load(batch: Batch, requests: Requests, facts: Facts) -> Loaded:
-    """Decode a batch. A request that does not decode is left out, the same one each time."""
+def load(batch: Batch, requests: Requests, *, facts: bool) -> Loaded:
+    """Decode a batch. A request that does not decode is left out, the same one each time.
+
+    With `facts` those of a batch that was planned without them are made as well: the store no longer does it.
+    """
+    facts = batch.facts or (facts and batch.signal != "metrics")
     try:
-        return Loaded(batch, requests, _decode(batch, requests), arrivals=facts.arrivals)
+        return Loaded(batch, requests, _decode(batch, requests, facts), facts=facts)
     except Exception:
-        sound, refused = _sorted_out(batch, requests)
-    return Loaded(batch, sound, _decode(batch, sound), refused, facts.arrivals)
+        sound, refused = _sorted_out(batch, requests, facts)
+    return Loaded(batch, sound, _decode(batch, sound, facts), refused, facts)
 
 
-def _decode(batch: Batch, requests: Requests) -> Decoded:
+def _decode(batch: Batch, requests: Requests, facts: bool) -> Decoded:
     payloads = [payload for _, payload in requests]
     received_ns = [record.received_at_ns for record, _ in requests]
-    if batch.facts:
-        return decode_with_facts(batch.signal, payloads, received_ns)
-    return decode(batch.signal, payloads, received_ns=received_ns)
+    return decode(batch.signal, payloads, received_ns=received_ns, facts=facts)
 
 
-def _sorted_out(batch: Batch, requests: Iterable[tuple[Record, bytes]]) -> tuple[Requests, list[Refused]]:
+def _sorted_out(batch: Batch, requests: Iterable[tuple[Record, bytes]], facts: bool) -> tuple[Requests, list[Refused]]:
     sound: list[tuple[Record, bytes]] = []
     refused: list[Refused] = []
     for record, payload in requests:
         try:
-            _decode(batch, [(record, payload)])
+            _decode(batch, [(record, payload)], facts)
         except SpanrunsError as error:
             refused.append(Refused(record, payload, str(error)))
         except Exception as error:

@@ -14,7 +14,7 @@ from spanruns_schema.store import Store
 
 from spanruns_receiver.health import Metrics
 from spanruns_receiver.spool import Batch, DeadLetter, Record, Spool
-from spanruns_receiver.writer.batches import Facts, Loaded, Requests, load, plan_batches, read_batch
+from spanruns_receiver.writer.batches import Loaded, Requests, load, plan_batches, read_batch
 from spanruns_receiver.writer.handoff import Handoff
 from spanruns_receiver.writer.inserter import Inserter, StoppedError
 from spanruns_receiver.writer.progress import Progress
@@ -40,7 +40,7 @@ class Pace:
 
 
 class Writer:
-    """Stores what is in `spool`, in order, and calls `on_stored` after each batch."""
+    """Stores what is in `spool`, in order, with `facts` their facts too, and calls `on_stored` after each batch."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class Writer:
         metrics: Metrics,
         pace: Pace,
         *,
-        facts: Facts | None = None,
+        facts: bool = False,
         on_stored: Callable[[], None] = lambda: None,
     ) -> None:
         self._spool = spool
         self._metrics = metrics
         self._pace = pace
-        self._facts = facts or Facts()
+        self._facts = facts
         self._on_stored = on_stored
         self._progress = Progress(spool)
         self._draining = threading.Event()
@@ -110,7 +110,7 @@ class Writer:
             requests, beyond = self._spool.read(first, 2**63, self._pace.batch_bytes)
             self._planned_at = time.monotonic()
             self._was_full = sum(record.size_bytes for record, _ in requests) >= self._pace.batch_bytes / 2
-            planned = plan_batches(requests, first, beyond - 1, self._facts)
+            planned = plan_batches(requests, first, beyond - 1, facts=self._facts)
             self._progress.begin(beyond, [batch for batch, _ in planned])
             self._planned.extend(planned)
 
@@ -129,7 +129,7 @@ class Writer:
 
     def _decoded(self, batch: Batch, requests: Requests) -> Loaded:
         started = time.perf_counter()
-        loaded = load(batch, requests, self._facts)
+        loaded = load(batch, requests, facts=self._facts)
         self._metrics.decode_seconds.labels(batch.signal).observe(time.perf_counter() - started)
         for reason, count in loaded.decoded.cleaned.items():
             self._metrics.cleaned_values.labels(reason).inc(count)
@@ -165,7 +165,7 @@ class Writer:
 
     def _store(self, item: Loaded | Batch) -> list[Batch]:
         """Store a batch; returns the parts that are to be stored in its place where the store refused it."""
-        loaded = item if isinstance(item, Loaded) else load(item, read_batch(self._spool, item), self._facts)
+        loaded = item if isinstance(item, Loaded) else load(item, read_batch(self._spool, item), facts=self._facts)
         for refused in loaded.refused:
             self._bury(refused.record, refused.payload, loaded.batch, "", refused.reason, 0)
         rejected: dict[str, StoreRejected] = {}

@@ -75,7 +75,7 @@ def under_prefix(attributes: str, prefix: str) -> str:
     """All attributes under `prefix`, as one JSON object without it; empty when there is none."""
     found = f"mapFilter((k, v) -> startsWith(k, {quote(prefix)}), {attributes})"
     named = f"toJSONString(mapApply((k, v) -> (substring(k, {len(prefix) + 1}), v), {found}))"
-    return f"replaceOne({named}, '{{}}', '')"
+    return f"replaceRegexpOne({named}, '^[{{][}}]$', '')"
 
 
 def json_path(value: str, path: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from spanruns_schema import migrate
+from spanruns_schema.dialects import mapping_views
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.errors import SchemaError
 from spanruns_schema.migrate import State, Step
@@ -102,7 +103,6 @@ def test_several_may_apply_at_once(empty: EmbeddedStore) -> None:
 def test_store_of_one_writer_has_no_views_on_its_raw_tables(empty: EmbeddedStore) -> None:
     """A store that others no longer write to loses them, and gets them back; each time everything is applied."""
     mapping = {"span_facts_mv", "event_facts_mv"}
-    arrived = {f"arrived_{name}" for name in mapping}
 
     def on_facts() -> set[str]:
         found = rows(
@@ -115,8 +115,34 @@ def test_store_of_one_writer_has_no_views_on_its_raw_tables(empty: EmbeddedStore
     migrate.apply(empty)
     assert on_facts() == mapping
     migrate.apply(empty, shared=False)
-    assert on_facts() == arrived
+    assert on_facts() == set()
     assert migrate.apply(empty, shared=False) == []
     assert {step.state for step in migrate.status(empty, shared=False)} == {State.APPLIED}
     assert mapping <= set(_names(migrate.apply(empty)))
     assert on_facts() == mapping
+
+
+def test_store_with_arrivals_loses_them(empty: EmbeddedStore) -> None:
+    """Tables and views through which an earlier version had rows mapped are dropped, and the ledger says so."""
+    migrate.apply(empty, shared=False)
+    earlier = {
+        "otel_logs_arrivals": "CREATE TABLE otel_logs_arrivals AS otel_logs ENGINE = Null",
+        "otel_traces_arrivals": "CREATE TABLE otel_traces_arrivals AS otel_traces ENGINE = Null",
+        "arrived_span_facts_mv": mapping_views()["span_facts_mv"]
+        .replace("span_facts_mv", "arrived_span_facts_mv", 1)
+        .replace("FROM otel_traces)", "FROM otel_traces_arrivals)"),
+        "arrived_event_facts_mv": mapping_views()["event_facts_mv"]
+        .replace("event_facts_mv", "arrived_event_facts_mv", 1)
+        .replace("FROM otel_logs WHERE", "FROM otel_logs_arrivals WHERE"),
+    }
+    for name, sql in earlier.items():
+        empty.command(sql)
+        empty.command("INSERT INTO schema_migrations (name, checksum) VALUES ({name:String}, 'any')", {"name": name})
+    empty.command(
+        "ALTER TABLE schema_migrations DELETE WHERE name BETWEEN '0045' AND '0050' SETTINGS mutations_sync = 1"
+    )
+    left = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%arriv%'"
+    assert len(rows(empty, left)) == len(earlier)
+    assert len(migrate.apply(empty, shared=False)) == 5
+    assert rows(empty, left) == []
+    assert {step.state for step in migrate.status(empty, shared=False)} == {State.APPLIED}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from spanruns_receiver.decode import Limits, Signal, compiled, portable, wire
 from spanruns_receiver.decode.block import varint
 from spanruns_receiver.decode.values import LATEST_NS
+from spanruns_receiver.facts import package_facts
 from spanruns_schema.errors import BadInput, TooLarge
 
 pytestmark = pytest.mark.skipif(not compiled.AVAILABLE, reason="the compiled decoder is not installed")
@@ -192,8 +193,10 @@ def same(signal: Signal, payloads: list[bytes], limits: Limits) -> None:
 
     What is malformed and too large at once may be refused for either.
     """
-    received = [NOW] * len(payloads)
-    made, expected = (outcome(decoder.decode, signal, payloads, limits, received) for decoder in (compiled, portable))
+    received, facts = [NOW] * len(payloads), package_facts()
+    made, expected = (
+        outcome(decoder.decode, signal, payloads, limits, received, facts) for decoder in (compiled, portable)
+    )
     checks = [
         [outcome(decoder.validate, signal, payload, limits) for decoder in (compiled, portable)] for payload in payloads
     ]
@@ -323,9 +326,9 @@ def test_a_panic_is_logged_and_python_decodes_instead(
     payload = FIXTURES[0].read_bytes()
     monkeypatch.setattr(compiled, "_decoder", Decoder({"otel_traces": [b""]}))
 
-    found = compiled.decode("traces", [payload], Limits())
+    found = compiled.decode("traces", [payload], Limits(), [], package_facts())
 
-    assert found == portable.decode("traces", [payload], Limits())
+    assert found == portable.decode("traces", [payload], Limits(), [], package_facts())
     assert [record.message for record in caplog.records] == [
         "the compiled decoder failed; decoding these payloads in Python"
     ]

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from spanruns_receiver.decode import DEFAULT_LIMITS, Signal, portable
-from spanruns_receiver.facts import TABLE, facts_block
-from spanruns_receiver.facts.columns import NAMES
+from spanruns_receiver.facts import NAMES, TABLE, package_facts
 from spanruns_schema import migrate
 from spanruns_schema.embedded import EmbeddedStore
 
@@ -58,9 +57,7 @@ class Mapped:
 
     @staticmethod
     def _decode(signal: Signal, payload: bytes) -> Any:
-        blocks = portable.decode(
-            signal, [payload], DEFAULT_LIMITS, more=lambda rows: {TABLE: found} if (found := facts_block(rows)) else {}
-        ).blocks
+        blocks = portable.decode(signal, [payload], DEFAULT_LIMITS, (), package_facts()).blocks
         return blocks[f"otel_{signal}"], blocks.get(TABLE)
 
     def _take(self) -> list[dict[str, Any]]:

@@ -12,8 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from spanruns_receiver.health import Metrics
 from spanruns_receiver.signals import Signal
 from spanruns_receiver.spool import Spool, SpoolLimits
-from spanruns_receiver.writer import Facts, Pace, Writer
-from spanruns_schema.arrivals import ARRIVALS
+from spanruns_receiver.writer import Pace, Writer
 from spanruns_schema.errors import StoreRejected, StoreUnavailable
 
 from tests.support.otlp import REQUESTS, traces
@@ -292,13 +291,12 @@ def test_stop_during_an_outage(open_spool: SpoolMaker) -> None:
 @pytest.mark.parametrize(
     ("facts", "tables"),
     [
-        (Facts(), ["otel_traces"]),
-        (Facts(0, ARRIVALS), ["otel_traces", "otel_traces_arrivals"]),
-        (Facts(100, ARRIVALS), ["otel_traces", "span_facts"]),
+        (False, ["otel_traces"]),
+        (True, ["otel_traces", "span_facts"]),
     ],
-    ids=["shared", "arrivals", "own"],
+    ids=["shared", "own"],
 )
-def test_crash_at_every_insert(tmp_path: Path, facts: Facts, tables: list[str]) -> None:
+def test_crash_at_every_insert(tmp_path: Path, facts: bool, tables: list[str]) -> None:
     """Wherever a process dies, within splits too, the next one makes the same inserts: each span is stored
     once.
 

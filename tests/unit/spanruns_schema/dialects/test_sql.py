@@ -62,6 +62,8 @@ DOCUMENT = quote('{"a": {"b": ["x\\"y", 2, {}]}, "n": null, "e": [], "s": ""}')
         (json_path("'no json'", "a"), ""),
         (under_prefix("map('p.a', '1', 'q', '2', 'p.b.c', '3')", "p."), '{"a":"1","b.c":"3"}'),
         (under_prefix("map('q', '2')", "p."), ""),
+        (under_prefix("map('p.a', '{}', 'p.b', '{}{}')", "p."), '{"a":"{}","b":"{}{}"}'),
+        (under_prefix("map('p.{}', '')", "p."), '{"{}":""}'),
         (of_event("a/k"), "one"),
         (of_event("a/k", last=True), "two"),
         (of_event("z/k"), ""),

@@ -1,0 +1,72 @@
+//! Small pieces of a mapping: whether a value matches, a name without what stands around it.
+
+use pyo3::prelude::*;
+
+/// A value matches that is one of `literals`, or begins or ends so, or (`anything`) is not empty.
+#[derive(FromPyObject)]
+pub struct Patterns {
+    literals: Vec<Vec<u8>>,
+    anything: bool,
+    prefixes: Vec<Vec<u8>>,
+    suffixes: Vec<Vec<u8>>,
+}
+
+impl Patterns {
+    #[inline]
+    pub fn matches(&self, value: &[u8]) -> bool {
+        (self.anything && !value.is_empty())
+            || self.literals.iter().any(|literal| literal == value)
+            || self.prefixes.iter().any(|prefix| value.starts_with(prefix))
+            || self.suffixes.iter().any(|suffix| value.ends_with(suffix))
+    }
+}
+
+/// What stands in front of a name, or at its end.
+#[derive(FromPyObject)]
+pub struct Affix {
+    text: Vec<u8>,
+    at_end: bool,
+}
+
+/// `name` without the first of the affixes that stands in front, and without the longest of the rest that stands at its end.
+pub fn stripped<'n>(name: &'n [u8], affixes: &[Affix]) -> &'n [u8] {
+    let mut rest = name;
+    for affix in affixes {
+        if affix.at_end {
+            if affix.text == name {
+                return b"";
+            }
+        } else if let Some(after) = name.strip_prefix(affix.text.as_slice()) {
+            rest = after;
+            break;
+        }
+    }
+    let ends = affixes.iter().filter(|affix| affix.at_end && rest.ends_with(&affix.text));
+    let longest = ends.map(|affix| affix.text.len()).max().unwrap_or(0);
+    &rest[..rest.len() - longest]
+}
+
+/// The first `characters` characters.
+pub fn cut(text: &[u8], characters: usize) -> &[u8] {
+    if text.len() <= characters {
+        return text;
+    }
+    let starts = text.iter().enumerate().filter(|(_, &byte)| byte & 0xc0 != 0x80);
+    match starts.map(|(at, _)| at).nth(characters) {
+        Some(end) => &text[..end],
+        None => text,
+    }
+}
+
+/// Where `wanted` is first found in `text`, from `from` on.
+pub fn find(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
+    let first = *wanted.first()?;
+    let mut at = from;
+    loop {
+        at += text.get(at..)?.iter().position(|&byte| byte == first)?;
+        if text[at..].starts_with(wanted) {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
