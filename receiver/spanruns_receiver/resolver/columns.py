@@ -1,10 +1,13 @@
-"""What the resolver reads of facts and writes to its stage: fixed-width columns, as numpy sees them and as SQL names them."""
+"""What the resolver reads of facts and what it decides: fixed-width columns, as numpy sees them and as SQL names them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Role(IntEnum):
@@ -74,6 +77,7 @@ _FACT = [
     ("has_run_id", "u1", "(run_id != '')::UInt8"),
     ("has_input", "u1", "(input_size > 0)::UInt8"),
     ("has_output", "u1", "(output_size > 0)::UInt8"),
+    ("content_size", "<u4", "(least(input_size, 16384) + least(output_size, 16384))::UInt32"),
     ("started_us", "<i8", "toUnixTimestamp64Micro(started_at)"),
     ("ended_us", "<i8", "toUnixTimestamp64Micro(ended_at)"),
     ("event_us", "<i8", "toUnixTimestamp64Micro(event_at)"),
@@ -88,46 +92,54 @@ _FACT = [
 FACT = np.dtype([(name, kind) for name, kind, _ in _FACT])
 FACT_SQL = ",\n    ".join(f"{sql} AS {name}_" for name, _, sql in _FACT)
 
-_RUN = [
-    ("run_key", "<u8", "UInt64"),
-    ("parent_run_key", "<u8", "UInt64"),
-    ("root_run_key", "<u8", "UInt64"),
-    ("status", "u1", "UInt8"),
-    ("is_workflow", "u1", "UInt8"),
-    ("started_us", "<i8", "Int64"),
-    ("ended_us", "<i8", "Int64"),
-    ("queued_us", "<i8", "Int64"),
-    ("waiting_ms", "<f8", "Float64"),
-    ("waiting_since_us", "<i8", "Int64"),
-    ("last_heartbeat_us", "<i8", "Int64"),
-    ("heartbeat_interval_ms", "<u4", "UInt32"),
-    ("tool_call_count", "<u4", "UInt32"),
-    ("tool_error_count", "<u4", "UInt32"),
-    ("model_call_count", "<u4", "UInt32"),
-    *((name, "<u8", "UInt64") for name in TOKENS),
-    ("cost_usd", "<f8", "Float64"),
-    ("reported_input_tokens", "<u8", "UInt64"),
-    ("reported_output_tokens", "<u8", "UInt64"),
-    ("reported_cost_usd", "<f8", "Float64"),
-    ("usage_mismatch", "u1", "UInt8"),
-    ("unpriced_call_count", "<u4", "UInt32"),
-    ("spans_stored", "<u8", "UInt64"),
-]
-_MEMBER = [
-    ("span_key", "<u8", "UInt64"),
-    ("run_key", "<u8", "UInt64"),
-    ("rank", "<u4", "UInt32"),  # lower speaks first
-    ("use", "u1", "UInt8"),  # a `Use`
-]
-_CALL = [
-    ("span_key", "<u8", "UInt64"),
-    ("call_key", "<u8", "UInt64"),  # the call that the span stands for; itself but for repeats that know more
-    ("run_key", "<u8", "UInt64"),
-    ("status", "u1", "UInt8"),
-    *((name, "<u8", "UInt64") for name in TOKENS),
-    ("cost_usd", "<f8", "Float64"),
-    ("cost_source", "u1", "UInt8"),  # a `CostSource`
-]
+RUN = np.dtype(
+    [
+        ("run_key", "<u8"),
+        ("parent_run_key", "<u8"),
+        ("root_run_key", "<u8"),
+        ("status", "u1"),
+        ("is_workflow", "u1"),
+        ("started_us", "<i8"),
+        ("ended_us", "<i8"),
+        ("queued_us", "<i8"),
+        ("waiting_ms", "<f8"),
+        ("waiting_since_us", "<i8"),
+        ("last_heartbeat_us", "<i8"),
+        ("heartbeat_interval_ms", "<u4"),
+        ("tool_call_count", "<u4"),
+        ("tool_error_count", "<u4"),
+        ("model_call_count", "<u4"),
+        *((name, "<u8") for name in TOKENS),
+        ("cost_usd", "<f8"),
+        ("reported_input_tokens", "<u8"),
+        ("reported_output_tokens", "<u8"),
+        ("reported_cost_usd", "<f8"),
+        ("usage_mismatch", "u1"),
+        ("unpriced_call_count", "<u4"),
+        ("spans_stored", "<u8"),
+    ]
+)
+MEMBER = np.dtype(
+    [
+        ("span_key", "<u8"),
+        ("run_key", "<u8"),
+        ("rank", "<u4"),  # lower speaks first
+        ("use", "u1"),  # a `Use`
+    ]
+)
+CALL = np.dtype(
+    [
+        ("span_key", "<u8"),
+        ("call_key", "<u8"),  # the call that the span stands for; itself but for repeats that know more
+        ("run_key", "<u8"),  # 0: of no run
+        ("status", "u1"),
+        ("is_tool", "u1"),
+        ("started_us", "<i8"),
+        *((name, "<u8") for name in TOKENS),
+        ("cost_usd", "<f8"),
+        ("cost_source", "u1"),  # a `CostSource`
+    ]
+)
 
 
 class CostSource(IntEnum):
@@ -144,12 +156,64 @@ class Use(IntEnum):
     ALL = 0
     INPUT = 1
     OUTPUT = 2
+    ERROR = 3
 
 
-RUN = np.dtype([(name, kind) for name, kind, _ in _RUN])
-MEMBER = np.dtype([(name, kind) for name, kind, _ in _MEMBER])
-CALL = np.dtype([(name, kind) for name, kind, _ in _CALL])
-STAGES = {
-    name: ", ".join(f"{column} {sql}" for column, _, sql in columns)
-    for name, columns in (("runs", _RUN), ("members", _MEMBER), ("calls", _CALL))
-}
+class Columns:
+    """A table column by column: arrays of one length by name. Structured arrays would do, but each of their fields lies
+    scattered over memory, which makes everything several times slower."""
+
+    __slots__ = ("_arrays", "_base", "_index", "_length")
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = dict(arrays)
+        self._length = len(next(iter(self._arrays.values())))
+        self._base: Columns | None = None
+        self._index: NDArray[Any] | None = None
+
+    @classmethod
+    def zeros(cls, kind: np.dtype[np.void], length: int) -> Columns:
+        """A table of zeros with the fields of `kind`."""
+        return cls({name: np.zeros(length, kind[name]) for name in kind.names or ()})
+
+    @classmethod
+    def of(cls, records: NDArray[np.void]) -> Columns:
+        """The table that a structured array is."""
+        return cls({name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()})
+
+    @classmethod
+    def joined(cls, *tables: Columns) -> Columns:
+        """Tables of the same columns one below the other."""
+        return cls({name: np.concatenate([table[name] for table in tables]) for name in tables[0].names})
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names, in order."""
+        return list(self._arrays) if self._base is None else self._base.names
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        array = self._arrays.get(name)
+        if array is None:
+            if self._base is None:
+                raise KeyError(name)
+            array = self._arrays[name] = self._base[name][self._index]
+        return array
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self[name][...] = value
+
+    def take(self, index: NDArray[Any]) -> Columns:
+        """The rows at `index` (positions), each column gathered when it is first asked for."""
+        taken: Columns = object.__new__(Columns)
+        taken._arrays, taken._base, taken._index, taken._length = {}, self, index, len(index)
+        return taken
+
+    def records(self) -> NDArray[np.void]:
+        """The same as a structured array."""
+        array = np.zeros(len(self), [(name, self[name].dtype) for name in self.names])
+        for name in self.names:
+            array[name] = self[name]
+        return array

@@ -11,20 +11,30 @@ import numpy as np
 from spanruns_schema.resolving import sql
 from spanruns_schema.store import Parameter, Settings, Store, rows
 
-from spanruns_receiver.resolver.columns import FACT, FACT_SQL, Role
-from spanruns_receiver.resolver.stage import Stage
+from spanruns_receiver.resolver import native
+from spanruns_receiver.resolver.columns import FACT, FACT_SQL, Columns
+from spanruns_receiver.resolver.native import numbers
+from spanruns_receiver.resolver.stage import STAGES, Stage
 from spanruns_receiver.resolver.summary import Resolved, resolve
-
-Facts = np.ndarray[tuple[int], np.dtype[np.void]]
+from spanruns_receiver.resolver.words import Words
 
 BATCH_TRACES = 4_000
 BATCH_SPAN_S = 3_600
 """A batch holds traces that began within this time of each other, so that it reads one narrow range of facts."""
 
+BATCH_CONTENT_BYTES = 128 << 20
+"""A batch whose facts have more text than this is halved, so that memory stays bounded."""
+
 QUICK: Settings = {
     "optimize_and_compare_chain": 0,  # analysis that finds nothing in these statements
     "query_plan_join_swap_table": "false",  # the stage is always the smaller side of a join
     "max_threads": 1,  # starting and feeding threads costs more than most passes do
+}
+
+QUICK_INSERT: Settings = {
+    # Both are work that merges do again: no key comes twice in an insert, and indexes matter where there is much.
+    "optimize_on_insert": 0,
+    "materialize_skip_indexes_on_insert": 0,
 }
 
 
@@ -107,30 +117,20 @@ def _resolve(
     fed_since_us = int(fed_since.timestamp() * 1e6) if fed_since else None
     facts = _facts(store, batch)
     if facts["has_run_id"].any():
-        batch = _with_siblings(store, batch)
-        facts = _facts(store, batch)
+        batch, facts = _with_siblings(store, batch, facts)
     prices = _prices(store, stage, batch, facts)
     resolved = resolve(facts, fed_since_us, prices)
     if resolved.duplicates:  # spans that came twice: the engine picks the newer, which costs three times as much
         facts = _facts(store, batch, final=True)
         resolved = replace(resolve(facts, fed_since_us, prices), duplicates=True)
-    parameters: dict[str, Parameter] = {
-        **stage.tables,
-        **_where(batch),
-        "version": time.time_ns() // 1000,
-        "enriched": bool((resolved.calls["span_key"] != resolved.calls["call_key"]).any()),
-    }
-    stage.fill("runs", resolved.runs)
-    stage.fill("members", resolved.members)
-    stage.fill("calls", resolved.calls)
-    try:
-        for name in _statements(facts, resolved):
-            store.command(sql(name, final=resolved.duplicates), parameters, settings=QUICK)
-        if batch.old:
-            for name in ("forget_runs", "forget_tool_calls", "forget_model_calls"):
-                store.command(sql(name), {**parameters, "traces": sorted(batch.old)}, settings=QUICK)
-    finally:
-        stage.clear()
+    if len(batch.traces) > 1 and facts["content_size"].sum(dtype=np.int64) > BATCH_CONTENT_BYTES:
+        for half in _halves(batch):
+            _resolve(store, stage, half, fed_since, passed)
+        return
+    version = time.time_ns() // 1000
+    _write(store, stage, batch, resolved, version)
+    if batch.old:
+        _forget(store, batch, resolved, version)
     passed.facts += len(facts)
     if len(resolved.unsettled):
         keys = [int(key) for key in resolved.unsettled]
@@ -138,7 +138,80 @@ def _resolve(
         passed.unsettled += [row["trace_id"] for row in found]
 
 
-def _prices(store: Store, stage: Stage, batch: Batch, facts: Facts) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+def _halves(batch: Batch) -> Iterator[Batch]:
+    middle = len(batch.traces) // 2
+    for part in (batch.traces[:middle], batch.traces[middle:]):
+        yield replace(batch, traces=part, old=batch.old & set(part))
+
+
+def _write(store: Store, stage: Stage, batch: Batch, resolved: Resolved, version: int) -> None:
+    """Write what was decided: runs from here, calls by the engine from their facts."""
+    calls = resolved.calls
+    if not len(calls) and not len(resolved.runs):
+        return
+    is_repeat = calls["span_key"] != calls["call_key"]
+    speaks = np.unique(np.concatenate([resolved.members["span_key"], calls["span_key"][is_repeat]]))
+    parameters: dict[str, Parameter] = {**stage.tables, "version": version, "keys": speaks.tolist()}
+    filled = ["facts"]
+    try:
+        facts = sql("facts", final=resolved.duplicates)
+        store.command(facts, {**parameters, **_where(batch)}, settings=QUICK)
+        said = store.query(sql("words"), parameters, settings=QUICK) if len(speaks) else b""
+        words = Words(native.read(said), resolved.runs, resolved.members) if said else None
+        if words and len(resolved.runs):
+            columns, count = words.block(version)
+            names = [name for name, _, _ in columns]
+            store.insert("runs_data", names, native.write(columns, count), settings=QUICK_INSERT)
+        for name, is_mine in (("tool_calls", calls["is_tool"] == 1), ("model_calls", calls["is_tool"] == 0)):
+            mine = np.flatnonzero(is_mine & ~is_repeat)
+            if len(mine):
+                filled.append(name)
+                columns_of = _staged(name, calls.take(mine), calls.take(np.flatnonzero(is_repeat)), words)
+                stage.fill(name, columns_of, len(mine))
+                store.command(sql(name), parameters, settings={**QUICK, **QUICK_INSERT})
+    finally:
+        stage.clear(*filled)
+
+
+def _staged(name: str, calls: Columns, repeats: Columns, words: Words | None) -> dict[str, bytes]:
+    """The columns of the stage for these calls."""
+    columns = {name: numbers(kind, calls[name]) for name, kind in STAGES[name].items() if kind in native.NUMBERS}
+    texts = [name for name, kind in STAGES[name].items() if kind == "String"]
+    if words is None:
+        return columns | dict.fromkeys(texts, bytes(len(calls)))
+    columns |= words.of_calls(calls["run_key"])
+    if "error_type" in texts:
+        told_by = np.zeros(len(calls), np.uint64)
+        order = np.argsort(calls["span_key"])
+        # Of several repeats that know why, the first by key: it does not depend on their order.
+        first = np.lexsort((repeats["span_key"],))[::-1]
+        place = order[np.searchsorted(calls["span_key"], repeats["call_key"][first], sorter=order)]
+        told_by[place] = repeats["span_key"][first]
+        columns |= words.errors_of(calls["span_key"], told_by)
+    return columns
+
+
+def _forget(store: Store, batch: Batch, resolved: Resolved, version: int) -> None:
+    """Put tombstones on the rows that earlier passes wrote and this one no longer found."""
+    parameters: dict[str, Parameter] = {**_where(batch), "version": version}
+    written = native.read(store.query(sql("written"), parameters, settings=QUICK))
+    if not written:
+        return
+    runs, calls = resolved.runs, resolved.calls
+    calls = calls.take(np.flatnonzero(calls["span_key"] == calls["call_key"]))
+    marks = [
+        runs["run_key"] ^ runs["started_us"].view(np.uint64),
+        *((calls["span_key"] ^ calls["started_us"].view(np.uint64))[calls["is_tool"] == is_tool] for is_tool in (1, 0)),
+    ]
+    for table, name in enumerate(("runs", "tool_calls", "model_calls")):
+        gone = np.setdiff1d(written["mark"][written["table"] == table], marks[table])
+        if len(gone):
+            store.command(
+                sql(f"forget_{name}"), {**parameters, "marks": gone.tolist()}, settings={**QUICK, **QUICK_INSERT}
+            )
+
+
+def _prices(store: Store, stage: Stage, batch: Batch, facts: Columns) -> np.ndarray[tuple[int], np.dtype[np.void]]:
     """The prices to count with; models that were never seen before are looked up first."""
     stage.prices.refresh()
     if keys := stage.prices.unknown(facts["model_key"]):
@@ -147,38 +220,32 @@ def _prices(store: Store, stage: Stage, batch: Batch, facts: Facts) -> np.ndarra
     return stage.prices.prices
 
 
-def _statements(facts: Facts, resolved: Resolved) -> list[str]:
-    """What has to be written; a statement costs tens of milliseconds even when it has nothing to do."""
-    wanted = {
-        "rows": len(resolved.runs) > 0,
-        "runs": len(resolved.runs) > 0,
-        "tool_calls": bool((facts["role"] == Role.TOOL).any()),
-        "model_calls": bool((facts["role"] == Role.MODEL).any()),
-    }
-    return [name for name, is_wanted in wanted.items() if is_wanted]
-
-
-def _facts(store: Store, batch: Batch, *, final: bool = False) -> Facts:
+def _facts(store: Store, batch: Batch, *, final: bool = False) -> Columns:
     data = store.query(
         f"SELECT {FACT_SQL} FROM span_facts{' FINAL' if final else ''} WHERE trace_id IN {{traces:Array(String)}} "
         "AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}",
         _where(batch),
-        format="RowBinary",
         settings=QUICK,
     )
-    return np.frombuffer(data, FACT)
+    read = native.read(data)
+    return Columns({name: read[f"{name}_"] for name in FACT.names or ()}) if read else Columns.zeros(FACT, 0)
 
 
-def _with_siblings(store: Store, batch: Batch) -> Batch:
-    """The batch with the other traces that its run ids occur in."""
+def _with_siblings(store: Store, batch: Batch, facts: Columns) -> tuple[Batch, Columns]:
+    """The batch with the other traces that its run ids occur in, and all their facts."""
     others = [row["trace_id"] for row in rows(store, sql("siblings"), _where(batch))]
     if not others:
-        return batch
+        return batch, facts
     found = rows(store, sql("ranges"), {"traces": others})
     start = min([batch.start, *(datetime.fromtimestamp(row["start_s"], UTC) for row in found)])
     end = max([batch.end, *(datetime.fromtimestamp(row["end_s"] + 1, UTC) for row in found)])
-    return Batch([*batch.traces, *others], start, end, batch.old.union(others))
+    batch = Batch([*batch.traces, *others], start, end, batch.old.union(others))
+    return batch, _facts(store, batch)
 
 
 def _where(batch: Batch) -> Mapping[str, Parameter]:
-    return {"traces": batch.traces, "from": batch.start, "to": batch.end}
+    return {"traces": batch.traces, **_range(batch)}
+
+
+def _range(batch: Batch) -> Mapping[str, Parameter]:
+    return {"from": batch.start, "to": batch.end}

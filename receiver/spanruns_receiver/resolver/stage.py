@@ -1,45 +1,54 @@
-"""The resolver's tables in memory: what one pass hands from numpy to ClickHouse."""
+"""The resolver's tables in memory: the facts of one pass, read once, and what was decided of their calls."""
 
 from __future__ import annotations
 
 import secrets
 from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
+from spanruns_schema.resolving import FACT_COLUMNS
 from spanruns_schema.store import Store
 
 from spanruns_receiver.pricing import PriceBook
-from spanruns_receiver.resolver.columns import STAGES
+from spanruns_receiver.resolver import native
+from spanruns_receiver.resolver.columns import TOKENS
 
 PREFIX = "resolver_stage_"
 
+_CALL = {"span_key": "UInt64", "status": "UInt8"}
+_OF_RUN = dict.fromkeys(("run_id", "root_run_id", "agent_name", "workspace"), "String")
+STAGES = {
+    "tool_calls": _CALL | _OF_RUN | {"error_type": "String", "error_message": "String"},
+    "model_calls": _CALL | _OF_RUN | dict.fromkeys(TOKENS, "UInt64") | {"cost_usd": "Float64", "cost_source": "UInt8"},
+}
+"""Name and type of every column of the tables."""
+
 
 class Stage:
-    """Four Memory tables of one resolver (`runs`, `members`, `calls`, `rows`), emptied after every pass, dropped at close."""
+    """Three Memory tables of one resolver (`facts`, `tool_calls`, `model_calls`), emptied after every pass, dropped at close;
+    and its prices."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.prices = PriceBook(store)
         token = secrets.token_hex(4)
-        self.tables = {name: f"{PREFIX}{token}_{name}" for name in (*STAGES, "rows")}
-        for name, structure in STAGES.items():
-            store.command(f"CREATE TABLE {self.tables[name]} ({structure}) ENGINE = Memory")
+        self.tables = {name: f"{PREFIX}{token}_{name}" for name in ("facts", *STAGES)}
         store.command(
-            f"CREATE TABLE {self.tables['rows']} ENGINE = Memory AS SELECT "
-            "toUInt64(0) AS run_key, toUInt64(0) AS parent_run_key, toUInt64(0) AS root_run_key, * FROM runs_data LIMIT 0"
+            f"CREATE TABLE {self.tables['facts']} ENGINE = Memory AS SELECT {FACT_COLUMNS} FROM span_facts LIMIT 0"
         )
+        for name, columns in STAGES.items():
+            structure = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+            store.command(f"CREATE TABLE {self.tables[name]} ({structure}) ENGINE = Memory")
 
-    def fill(self, name: str, rows: NDArray[np.void]) -> None:
-        """Put rows into one of the tables."""
-        if len(rows):
-            columns = list(rows.dtype.names or ())
-            self._store.insert(self.tables[name], columns, rows.tobytes(), format="RowBinary")
+    def fill(self, name: str, values: dict[str, bytes], rows: int) -> None:
+        """Put rows into one of the tables: the values of every column as `native` packs them."""
+        kinds = STAGES[name]
+        block = native.write([(column, kind, values[column]) for column, kind in kinds.items()], rows)
+        self._store.insert(self.tables[name], list(kinds), block)
 
-    def clear(self) -> None:
-        """Empty every table."""
-        for table in self.tables.values():
-            self._store.command(f"TRUNCATE TABLE {table}")
+    def clear(self, *names: str) -> None:
+        """Empty tables."""
+        for name in names:
+            self._store.command(f"TRUNCATE TABLE {self.tables[name]}")
 
     def close(self) -> None:
         """Drop every table."""

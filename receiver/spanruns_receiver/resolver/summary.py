@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.pricing.cost import NO_PRICES, costs
-from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, CostSource, Event, Role, Status, Use
+from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Columns, CostSource, Event, Role, Status, Use
 from spanruns_receiver.resolver.tree import (
     Bools,
     Ints,
@@ -23,7 +23,7 @@ from spanruns_receiver.resolver.tree import (
     without_cycles,
 )
 
-Table = NDArray[np.void]
+Prices = NDArray[np.void]
 
 LATE_US = 50_000
 """A run that ended unset was cancelled when its last call was, at its end: this is how far apart the two may be."""
@@ -31,17 +31,17 @@ LATE_US = 50_000
 
 @dataclass(frozen=True)
 class Resolved:
-    """Rows for the stage: `runs` (RUN), `members` (MEMBER: which facts speak for which run), `calls` (CALL; tools and models)."""
+    """What was decided: `runs` (RUN, by key), `members` (MEMBER: which facts speak for which run), `calls` (CALL; tools and models)."""
 
-    runs: Table
-    members: Table
-    calls: Table
+    runs: Columns
+    members: Columns
+    calls: Columns
     duplicates: bool  # some span has more than one record
     unsettled: NDArray[np.uint64]  # keys of traces with spans whose parents are still awaited
 
 
-def resolve(facts: Table, fed_since_us: int | None = None, prices: Table = NO_PRICES) -> Resolved:
-    """Everything that can be said of the traces that `facts` (dtype FACT) holds, whole; see `nodes` for `fed_since_us`.
+def resolve(facts: Columns, fed_since_us: int | None = None, prices: Prices = NO_PRICES) -> Resolved:
+    """Everything that can be said of the traces that `facts` (FACT) holds, whole; see `nodes` for `fed_since_us`.
 
     Model calls whose spans do not say what they cost are priced from `prices` (dtype PRICE).
     """
@@ -53,13 +53,14 @@ def resolve(facts: Table, fed_since_us: int | None = None, prices: Table = NO_PR
     records = np.count_nonzero(facts["event"] == Event.NONE)
     duplicates = bool(records > np.count_nonzero(spans.facts["event"] == Event.NONE))
     unsettled = np.unique(spans.facts["trace_key"][(spans.parent < 0) & ~spans.is_root])
-    return Resolved(runs, _members(groups, calls, runs), np.concatenate([calls.rows, enriched]), duplicates, unsettled)
+    members = Columns.joined(*_members(groups, calls), _explanations(groups, calls, enriched, runs))
+    return Resolved(runs, members, Columns.joined(calls.rows, enriched), duplicates, unsettled)
 
 
 class _Groups:
     """Runs as people see them: every span that carries the same run id is one run (a resumed or repeated run has several)."""
 
-    def __init__(self, facts: Table, spans: Nodes, tree: Tree) -> None:
+    def __init__(self, facts: Columns, spans: Nodes, tree: Tree) -> None:
         self.facts, self.spans, self.tree = facts, spans, tree
         own = spans.facts
         self.heads: Ints = np.flatnonzero(tree.is_run)
@@ -90,21 +91,22 @@ class _Groups:
 
 @dataclass(frozen=True)
 class _Calls:
-    rows: Table
+    rows: Columns
     node: Ints
     group: Ints
     is_tool: Bools
 
 
-def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Table) -> tuple[_Calls, Table]:
+def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_Calls, Columns]:
     """One row per call; and, for tool calls that failed only in a repeat of theirs, the repeat that knows why."""
     own = spans.facts
     node = np.flatnonzero(tree.call == np.arange(len(own)))
-    rows = np.zeros(len(node), CALL)
+    rows = Columns.zeros(CALL, len(node))
     rows["span_key"] = rows["call_key"] = own["span_key"][node]
+    rows["started_us"] = own["started_us"][node]
     group = groups.owner[node]
     rows["run_key"][group >= 0] = groups.keys[group[group >= 0]]
-    is_tool = own["role"][node] == Role.TOOL
+    rows["is_tool"] = is_tool = own["role"][node] == Role.TOOL
     rows["status"] = np.where(own["event"][node] != Event.NONE, Status.RUNNING, own["status"][node])
     rows["status"][rows["status"] == Status.UNSET] = Status.SUCCESS
     _usage(rows, node, own, tree.call, spans.parent)
@@ -112,12 +114,12 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Table) -> tuple[_C
     repeat = _telling_repeats(own, tree.call)
     position = np.searchsorted(node, tree.call[repeat])
     rows["status"][position] = Status.FAILED
-    enriched = rows[position].copy()
+    enriched = rows.take(position)
     enriched["span_key"] = own["span_key"][repeat]
     return _Calls(rows, node, group, is_tool), enriched
 
 
-def _telling_repeats(own: Table, call: Ints) -> Ints:
+def _telling_repeats(own: Columns, call: Ints) -> Ints:
     """Spans that repeat a tool call and failed where the call itself does not say so."""
     repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))) & (own["role"] == Role.TOOL))
     last_start = np.zeros(len(own), np.int64)
@@ -133,7 +135,7 @@ def _telling_repeats(own: Table, call: Ints) -> Ints:
     return telling
 
 
-def _usage(rows: Table, node: Ints, own: Table, call: Ints, parent: Ints) -> None:
+def _usage(rows: Columns, node: Ints, own: Columns, call: Ints, parent: Ints) -> None:
     """A model call's tokens and cost: its own, else those of the spans that repeat it, each counted once."""
     is_model = own["role"] == Role.MODEL
     has_tokens = is_model & np.any([own[name] > 0 for name in TOKENS], axis=0)
@@ -145,7 +147,7 @@ def _usage(rows: Table, node: Ints, own: Table, call: Ints, parent: Ints) -> Non
     rows["cost_usd"] = _sum(own["cost_usd"][counted], np.searchsorted(node, call[counted]), len(node))
 
 
-def _price(rows: Table, node: Ints, own: Table, call: Ints, prices: Table) -> None:
+def _price(rows: Columns, node: Ints, own: Columns, call: Ints, prices: Prices) -> None:
     """The cost of calls whose spans do not say it, by the call's model, or that of a span that repeats it."""
     key = np.zeros(len(own), np.uint64)
     named = (own["role"] == Role.MODEL) & (own["name_key"] > 0)
@@ -170,10 +172,10 @@ def _outermost(known: Bools, call: Ints, parent: Ints) -> Bools:
     return outermost
 
 
-def _runs(groups: _Groups, calls: _Calls) -> Table:
-    runs = np.zeros(groups.count, RUN)
+def _runs(groups: _Groups, calls: _Calls) -> Columns:
+    runs = Columns.zeros(RUN, groups.count)
     runs["run_key"] = groups.keys
-    own = groups.spans.facts[groups.heads]
+    own = groups.spans.facts.take(groups.heads)
     _family(runs, groups, own)
     runs["is_workflow"] = np.bincount(groups.of_head, groups.tree.is_workflow[groups.heads], groups.count) > 0
     _lifecycle(runs, groups, own, calls)
@@ -181,7 +183,7 @@ def _runs(groups: _Groups, calls: _Calls) -> Table:
     return runs
 
 
-def _family(runs: Table, groups: _Groups, own: Table) -> None:
+def _family(runs: Columns, groups: _Groups, own: Columns) -> None:
     given = groups.zeros(np.uint64)
     given[groups.of_head] = own["given_parent_key"]
     given[given == groups.keys] = 0
@@ -192,7 +194,7 @@ def _family(runs: Table, groups: _Groups, own: Table) -> None:
     runs["root_run_key"] = np.where(given[top] != 0, given[top], groups.keys[top])
 
 
-def _lifecycle(runs: Table, groups: _Groups, own: Table, calls: _Calls) -> None:
+def _lifecycle(runs: Columns, groups: _Groups, own: Columns, calls: _Calls) -> None:
     """When a run began and ended, and what it is now. A real end beats waiting, which beats running, in whatever order they came."""
     status = _own_status(groups, calls)
     is_span = own["event"] == Event.NONE
@@ -233,12 +235,12 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
     return np.asarray(status[groups.heads], np.uint8)
 
 
-def _events(runs: Table, groups: _Groups) -> None:
+def _events(runs: Columns, groups: _Groups) -> None:
     """Queued and last seen, from lifecycle events and from what the spans carry."""
     facts = groups.facts
     group = groups.of_node[groups.spans.member_of]
-    mine = group >= 0
-    facts, group = facts[mine], group[mine]
+    mine = np.flatnonzero(group >= 0)
+    facts, group = facts.take(mine), group[mine]
     seen = (facts["event"] != Event.NONE) & (facts["event"] != Event.QUEUED)
     np.maximum.at(runs["last_heartbeat_us"], group[seen], facts["event_us"][seen])
     np.maximum.at(runs["heartbeat_interval_ms"], group, facts["heartbeat_interval_ms"])
@@ -249,7 +251,7 @@ def _events(runs: Table, groups: _Groups) -> None:
     runs["queued_us"] = np.where(first == far, 0, first)
 
 
-def _waiting(runs: Table, groups: _Groups, own: Table, status: NDArray[np.uint8], is_span: Bools) -> None:
+def _waiting(runs: Columns, groups: _Groups, own: Columns, status: NDArray[np.uint8], is_span: Bools) -> None:
     """Time spent waiting, and since when a run waits now: from waiting/resumed events and from suspended segments."""
     marks: dict[int, list[tuple[int, bool]]] = {}
     facts = groups.facts
@@ -285,10 +287,10 @@ def _pair(marks: list[tuple[int, bool]]) -> tuple[int, int]:
     return total, since
 
 
-def _counts(runs: Table, groups: _Groups, calls: _Calls) -> None:
+def _counts(runs: Columns, groups: _Groups, calls: _Calls) -> None:
     """Calls of the run itself; tokens and cost with all its sub-runs."""
     mine = calls.group >= 0
-    group, rows, is_tool = calls.group[mine], calls.rows[mine], calls.is_tool[mine]
+    group, rows, is_tool = calls.group[mine], calls.rows.take(np.flatnonzero(mine)), calls.is_tool[mine]
     failed = rows["status"] == Status.FAILED
     runs["tool_call_count"] = np.bincount(group, is_tool, groups.count)
     runs["tool_error_count"] = np.bincount(group, is_tool & failed, groups.count)
@@ -316,7 +318,7 @@ def _counts(runs: Table, groups: _Groups, calls: _Calls) -> None:
     runs["usage_mismatch"] = mismatch & _claims_other(runs)
 
 
-def _claims_other(runs: Table) -> Bools:
+def _claims_other(runs: Columns) -> Bools:
     """Whether what a run's own spans claim is more than a hundredth (and more than one token) off its sums."""
     other = np.zeros(len(runs), bool)
     for name, least in (("input_tokens", 1.0), ("output_tokens", 1.0), ("cost_usd", 0.0)):
@@ -326,7 +328,7 @@ def _claims_other(runs: Table) -> Bools:
     return other
 
 
-def _reported(runs: Table, groups: _Groups) -> None:
+def _reported(runs: Columns, groups: _Groups) -> None:
     """What the run's own spans claim; 0 (and NaN for cost) where they claim nothing."""
     own, tree = groups.spans.facts, groups.tree
     runs["reported_cost_usd"] = np.nan
@@ -340,11 +342,11 @@ def _reported(runs: Table, groups: _Groups) -> None:
     runs["reported_cost_usd"][groups.of_node[told]] = own["cost_usd"][told]
 
 
-def _members(groups: _Groups, calls: _Calls, runs: Table) -> Table:
+def _members(groups: _Groups, calls: _Calls) -> list[Columns]:
     """Which spans speak for a run, and who first: its latest segment, what was folded into it, then its model calls."""
     own, tree = groups.spans.facts, groups.tree
     node = np.flatnonzero(groups.of_node >= 0)
-    rows = np.zeros(len(node), MEMBER)
+    rows = Columns.zeros(MEMBER, len(node))
     rows["span_key"] = own["span_key"][node]
     rows["run_key"] = groups.keys[groups.of_node[node]]
     head = tree.run[node]
@@ -356,10 +358,10 @@ def _members(groups: _Groups, calls: _Calls, runs: Table) -> Table:
     content = [rows]
     for use, has, newest in ((Use.INPUT, "has_input", False), (Use.OUTPUT, "has_output", True)):
         content.append(_content_of_models(groups, calls, node, use, has, newest))
-    return np.concatenate(content)
+    return content
 
 
-def _content_of_models(groups: _Groups, calls: _Calls, node: Ints, use: Use, has: str, newest: bool) -> Table:
+def _content_of_models(groups: _Groups, calls: _Calls, node: Ints, use: Use, has: str, newest: bool) -> Columns:
     """The first model call's input and the last one's output, for runs whose own spans carry none."""
     own = groups.spans.facts
     lacks = np.ones(groups.count, bool)
@@ -371,10 +373,40 @@ def _content_of_models(groups: _Groups, calls: _Calls, node: Ints, use: Use, has
     order = order if newest else order[::-1]
     chosen[calls.group[model][order]] = calls.node[model][order]
     group = np.flatnonzero(chosen >= 0)
-    rows = np.zeros(len(group), MEMBER)
-    rows["span_key"], rows["run_key"] = own["span_key"][chosen[group]], groups.keys[group]
+    return _told_by(own["span_key"][chosen[group]], groups.keys[group], use)
+
+
+def _told_by(span_key: NDArray[np.uint64], run_key: NDArray[np.uint64], use: Use) -> Columns:
+    """Members that speak after all that are of the run itself."""
+    rows = Columns.zeros(MEMBER, len(span_key))
+    rows["span_key"], rows["run_key"] = span_key, run_key
     rows["rank"], rows["use"] = np.iinfo(np.uint32).max // 4, use
     return rows
+
+
+def _explanations(groups: _Groups, calls: _Calls, enriched: Columns, runs: Columns) -> Columns:
+    """For failed runs the failed call directly below that explains it: the latest model call, else the latest tool call.
+
+    A failure after which the run's model answered again was overcome, and explains nothing.
+    """
+    own, rows = groups.spans.facts, calls.rows
+    mine = (calls.group >= 0) & (own["event"][calls.node] == Event.NONE)
+    mine[mine] = runs["status"][calls.group[mine]] == Status.FAILED
+    answered = np.zeros(groups.count, np.int64)
+    answers = mine & ~calls.is_tool & (rows["status"] == Status.SUCCESS)
+    np.maximum.at(answered, calls.group[answers], rows["started_us"][answers])
+    failed = np.flatnonzero(mine & (rows["status"] == Status.FAILED))
+    failed = failed[own["ended_us"][calls.node[failed]] >= answered[calls.group[failed]]]
+    order = np.lexsort((rows["span_key"][failed], own["ended_us"][calls.node[failed]], ~calls.is_tool[failed]))
+    chosen = np.full(groups.count, -1, np.int64)
+    chosen[calls.group[failed[order]]] = failed[order]
+    group = np.flatnonzero(chosen >= 0)
+    told = _told_by(rows["span_key"][chosen[group]], groups.keys[group], Use.ERROR)
+    # What the call itself does not say, the span that repeats it may.
+    telling = np.flatnonzero(np.isin(enriched["call_key"], told["span_key"]))
+    repeats = _told_by(enriched["span_key"][telling], enriched["run_key"][telling], Use.ERROR)
+    repeats["rank"] = repeats["rank"] + np.uint32(1)
+    return Columns.joined(told, repeats)
 
 
 def _deepest_first(parent: Ints) -> list[Ints]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spanruns_receiver.resolver.columns import Event, Role
+from spanruns_receiver.resolver.columns import Columns, Event, Role
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -30,7 +30,7 @@ Bools = NDArray[np.bool_]
 class Nodes:
     """One entry per span: its own record if it has arrived, else what its lifecycle events say of it."""
 
-    facts: NDArray[np.void]  # the fact that speaks for the span (dtype FACT)
+    facts: Columns  # the fact that speaks for the span (FACT)
     parent: Ints  # index of the parent, -1 at a root or where the parent has not arrived
     is_root: Bools  # has no parent to wait for
     member_of: Ints  # for every fact given to `nodes`: the index of its span
@@ -47,21 +47,17 @@ class Tree:
     is_workflow: Bools  # of runs: made from a workflow, or from a root
 
 
-def nodes(facts: NDArray[np.void], fed_since_us: int | None = None) -> Nodes:
+def nodes(facts: Columns, fed_since_us: int | None = None) -> Nodes:
     """Fold facts to one node per span and link the nodes.
 
     A span whose parent has not arrived is taken for a root, unless its trace got facts after `fed_since_us` (unix microseconds):
     then the parent is most likely still open. Where a request entered its process there is nothing to wait for.
     """
-    # A span's own record speaks for it; else its `started` event, which knows the parent; else any event.
-    rank = np.where(facts["event"] == Event.STARTED, 1, facts["event"].astype(np.int64) + 1)
-    rank[facts["event"] == Event.NONE] = 0
-    # The times only break ties, so that the order of arrival never matters.
-    order = np.lexsort((facts["started_us"], facts["event_us"], rank, facts["span_key"]))
-    keys, first, inverse = np.unique(facts["span_key"][order], return_index=True, return_inverse=True)
+    order, is_first = _by_span(facts)
+    own = facts.take(order[is_first])
+    keys = own["span_key"]
     member_of = np.empty(len(facts), np.int64)
-    member_of[order] = inverse
-    own = facts[order][first]
+    member_of[order] = np.cumsum(is_first) - 1
     parent_keys = _any_parent(facts, member_of, own)
     position = np.searchsorted(keys, parent_keys)
     position[position == len(keys)] = 0
@@ -71,17 +67,34 @@ def nodes(facts: NDArray[np.void], fed_since_us: int | None = None) -> Nodes:
     return Nodes(own, parent, is_root, member_of)
 
 
-def _is_fed(facts: NDArray[np.void], own: NDArray[np.void], since_us: int | None) -> Bools:
+def _by_span(facts: Columns) -> tuple[Ints, Bools]:
+    """The order by span, of each first what speaks for it; and which of these are first."""
+    order = np.argsort(facts["span_key"])
+    keys = facts["span_key"][order]
+    is_first = np.ones(len(keys), bool)
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    if not is_first.all():
+        # A span's own record speaks for it; else its `started` event, which knows the parent; else any event.
+        rank = np.where(facts["event"] == Event.STARTED, 1, facts["event"].astype(np.int64) + 1)
+        rank[facts["event"] == Event.NONE] = 0
+        # The times only break ties, so that the order of arrival never matters.
+        order = np.lexsort((facts["started_us"], facts["event_us"], rank, facts["span_key"]))
+    return order, is_first
+
+
+def _is_fed(facts: Columns, own: Columns, since_us: int | None) -> Bools:
     """For every node whether its trace got facts since then."""
     if since_us is None:
         return np.zeros(len(own), bool)
     return np.isin(own["trace_key"], facts["trace_key"][facts["inserted_us"] > since_us])
 
 
-def _any_parent(facts: NDArray[np.void], member_of: Ints, own: NDArray[np.void]) -> NDArray[np.uint64]:
+def _any_parent(facts: Columns, member_of: Ints, own: Columns) -> NDArray[np.uint64]:
     """A node's parent key; a heartbeat does not know it, but another event of the same span may."""
     parents = own["parent_key"]
     told = facts["event"] != Event.NONE
+    if not told.any():
+        return parents
     known = np.zeros(len(own), np.uint64)
     np.maximum.at(known, member_of[told], facts["parent_key"][told])
     return np.where((own["event"] != Event.NONE) & (parents == 0), known, parents)
@@ -215,7 +228,7 @@ def _owner_of_runs(owner: Ints, is_run: Bools, above: Ints, stands: Ints) -> Int
         owner[again] = np.where(climb[again] >= 0, stands[climb[again]], -1)
 
 
-def _calls(facts: NDArray[np.void], is_tool: Bools, is_model: Bools, parent: Ints, runs: Bools) -> Ints:
+def _calls(facts: Columns, is_tool: Bools, is_model: Bools, parent: Ints, runs: Bools) -> Ints:
     """For every tool and model span the call that it stands for: the outermost of those that repeat each other."""
     itself = np.arange(len(parent))
     outer = nearest(parent, runs | is_tool)

@@ -70,7 +70,7 @@ def test_stopped_tables_are_gone(bench: Bench) -> None:
     find = "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, 'resolver_stage_')"
     before = rows(bench.store, find)
     with running(Resolver(bench.store)):
-        eventually(lambda: len(rows(bench.store, find)), len(before) + 4)
+        eventually(lambda: len(rows(bench.store, find)), len(before) + 3)
     assert rows(bench.store, find) == before
 
 

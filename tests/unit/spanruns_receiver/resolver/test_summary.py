@@ -9,13 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from spanruns_receiver.pricing.cost import PRICE, PRICES
-from spanruns_receiver.resolver.columns import FACT, TOKENS, CostSource, Event, Role, Status, Use
-from spanruns_receiver.resolver.summary import Resolved, resolve
+from spanruns_receiver.pricing.cost import NO_PRICES, PRICE, PRICES
+from spanruns_receiver.resolver.columns import FACT, TOKENS, Columns, CostSource, Event, Role, Status, Use
+from spanruns_receiver.resolver.summary import Prices, Resolved
+from spanruns_receiver.resolver.summary import resolve as resolve_columns
 
 from tests.support.outlines import START_US, facts_of
 
 TIMES = {"started_us", "ended_us", "queued_us", "waiting_since_us", "last_heartbeat_us"}
+
+
+def resolve(facts: NDArray[np.void], prices: Prices = NO_PRICES) -> Resolved:
+    """What is decided of facts that are given one by one."""
+    return resolve_columns(Columns.of(facts), prices=prices)
 
 
 def row_of(row: NDArray[np.void]) -> dict[str, Any]:
@@ -30,7 +36,7 @@ def row_of(row: NDArray[np.void]) -> dict[str, Any]:
 
 def runs_of(resolved: Resolved) -> list[dict[str, Any]]:
     """The run rows by key."""
-    return [row_of(row) for row in np.sort(resolved.runs, order="run_key")]
+    return [row_of(row) for row in np.sort(resolved.runs.records(), order="run_key")]
 
 
 def only(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
@@ -40,7 +46,8 @@ def only(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
 
 def calls_of(resolved: Resolved) -> list[dict[str, Any]]:
     """The call rows by span."""
-    return [row_of(row) for row in np.sort(resolved.calls, order="span_key")]
+    rows = [row_of(row) for row in np.sort(resolved.calls.records(), order="span_key")]
+    return [{name: row[name] for name in row if name not in ("is_tool", "started_us")} for row in rows]
 
 
 def test_one_run_whole() -> None:
@@ -364,7 +371,7 @@ def test_runs_that_are_their_own_ancestors_lose_their_parents() -> None:
 
 def members_of(resolved: Resolved) -> list[tuple[int, int, Use]]:
     """(run, span, use) in the order in which the spans speak."""
-    rows = np.sort(resolved.members, order=["run_key", "use", "rank"])
+    rows = np.sort(resolved.members.records(), order=["run_key", "use", "rank"])
     return [(row["run_key"].item(), row["span_key"].item(), Use(row["use"].item())) for row in rows]
 
 
@@ -428,7 +435,7 @@ def test_reported_usage_is_the_run_spans_own_claim() -> None:
 )
 def test_a_claim_that_differs_from_the_sum_is_flagged(outline: str, mismatch: int) -> None:
     """What a run claims is its own calls' usage or that with its sub-runs; a hundredth more or less is not worth a flag."""
-    assert np.sort(resolve(facts_of(outline)).runs, order="run_key")[0]["usage_mismatch"] == mismatch
+    assert np.sort(resolve(facts_of(outline)).runs.records(), order="run_key")[0]["usage_mismatch"] == mismatch
 
 
 def test_calls_are_priced_by_model_where_their_spans_say_no_cost() -> None:
@@ -484,7 +491,7 @@ def test_a_cost_of_nothing_for_tokens_that_have_a_price_is_not_believed() -> Non
         ),
         prices=prices,
     )
-    calls = np.sort(resolved.calls, order="span_key")
+    calls = np.sort(resolved.calls.records(), order="span_key")
     assert calls[["span_key", "cost_usd", "cost_source"]].tolist() == [
         (1, 4.0, CostSource.PRICES),
         (2, 0.0, CostSource.SPAN),
@@ -507,7 +514,7 @@ def test_5_000_tool_calls_and_20_000_nested_runs() -> None:
     deep["parent_key"] = np.arange(20_001)
     deep["role"] = [*[Role.RUN] * 20_000, Role.MODEL]
     deep["input_tokens"][-1] = 7
-    resolved = np.sort(resolve(deep).runs, order="run_key")
+    resolved = np.sort(resolve(deep).runs.records(), order="run_key")
     assert resolved["input_tokens"].tolist() == [7] * 20_000
     assert resolved["root_run_key"].tolist() == [1] * 20_000
 
@@ -552,7 +559,7 @@ def test_any_order_gives_the_same_rows(facts: NDArray[np.void], random: Any) -> 
     random.shuffle(order)
     first, second = resolve(facts), resolve(facts[order])
     for name in ("runs", "members", "calls"):
-        one, two = (np.sort(getattr(resolved, name), kind="stable") for resolved in (first, second))
+        one, two = (np.sort(getattr(resolved, name).records(), kind="stable") for resolved in (first, second))
         assert one.tobytes() == two.tobytes()
     assert set(first.members["run_key"].tolist()) <= set(first.runs["run_key"].tolist())
     assert set(first.calls["run_key"].tolist()) - {0} <= set(first.runs["run_key"].tolist())

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from spanruns_receiver.resolver.columns import FACT, Event, Role
+from spanruns_receiver.resolver.columns import FACT, Columns, Event, Role
 from spanruns_receiver.resolver.tree import grow, nearest, nodes, roots
 
 from tests.support.outlines import facts_of, told
@@ -283,7 +283,7 @@ TREES = {
 def test_rule(name: str) -> None:
     """Each rule of the tree decides a small tree as written beside it."""
     outline, expected = TREES[name]
-    assert told(grow(nodes(facts_of(outline)))) == expected
+    assert told(grow(nodes(Columns.of(facts_of(outline))))) == expected
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -294,7 +294,7 @@ def test_rules_do_not_depend_on_order(name: str) -> None:
     random = np.random.default_rng(7)
     for _ in range(5):
         shuffled = facts[random.permutation(len(facts))]
-        assert told(grow(nodes(np.concatenate([shuffled, shuffled[:2]])))) == expected
+        assert told(grow(nodes(Columns.of(np.concatenate([shuffled, shuffled[:2]]))))) == expected
 
 
 def test_missing_parents_hide_nothing() -> None:
@@ -308,7 +308,7 @@ def test_missing_parents_hide_nothing() -> None:
               run sub
         """
     )
-    assert told(grow(nodes(facts[[0, 2, 3, 4]]))) == ["run", "lone call", "lone call", "run"]
+    assert told(grow(nodes(Columns.of(facts[[0, 2, 3, 4]])))) == ["run", "lone call", "lone call", "run"]
 
 
 def test_missing_parents_are_awaited_while_their_trace_is_fed() -> None:
@@ -326,12 +326,12 @@ def test_missing_parents_are_awaited_while_their_trace_is_fed() -> None:
     )
     facts["trace_key"] = [1, 1, 2, 2, 3, 3, 1]
     decided = ["workflow", "call of 1", "workflow", "call of 3", "workflow", "call of 5", "run"]
-    assert told(grow(nodes(facts))) == decided
-    assert told(grow(nodes(facts, fed_since_us=100))) == decided
+    assert told(grow(nodes(Columns.of(facts)))) == decided
+    assert told(grow(nodes(Columns.of(facts), fed_since_us=100))) == decided
     waiting = ["nothing", "lone call", "workflow", "call of 3", "workflow", "call of 5", "run"]
-    assert told(grow(nodes(facts, fed_since_us=99))) == waiting
+    assert told(grow(nodes(Columns.of(facts), fed_since_us=99))) == waiting
     facts["trace_key"][2:4] = 1
-    assert told(grow(nodes(facts, fed_since_us=99))) == waiting
+    assert told(grow(nodes(Columns.of(facts), fed_since_us=99))) == waiting
 
 
 def test_cycles_are_cut() -> None:
@@ -345,14 +345,14 @@ def test_cycles_are_cut() -> None:
         """
     )
     facts["parent_key"][0] = 3
-    assert nodes(facts).parent.tolist() == [-1, -1, -1, 2]
-    assert told(grow(nodes(facts))) == ["run", "nothing", "run", "call of 3"]
+    assert nodes(Columns.of(facts)).parent.tolist() == [-1, -1, -1, 2]
+    assert told(grow(nodes(Columns.of(facts)))) == ["run", "nothing", "run", "call of 3"]
 
 
 def test_a_span_that_is_its_own_parent_is_a_root() -> None:
     """A parent id equal to the span's own id is no parent."""
     facts = facts_of("run weather parent_key=1")
-    assert nodes(facts).parent.tolist() == [-1]
+    assert nodes(Columns.of(facts)).parent.tolist() == [-1]
 
 
 def test_a_spans_own_record_speaks_before_its_events() -> None:
@@ -369,7 +369,7 @@ def test_a_spans_own_record_speaks_before_its_events() -> None:
     )
     facts["span_key"][:] = [1, 2, 2, 3, 3, 3]
     facts["parent_key"][2] = 1
-    spans = nodes(facts)
+    spans = nodes(Columns.of(facts))
     assert spans.facts["event"].tolist() == [Event.NONE, Event.NONE, Event.STARTED]
     assert spans.member_of.tolist() == [0, 1, 1, 2, 2, 2]
     assert spans.parent.tolist() == [-1, -1, 0]
@@ -385,7 +385,7 @@ def test_a_heartbeat_takes_its_parent_from_other_events() -> None:
         """
     )
     facts["span_key"][2] = 2
-    assert nodes(facts).parent.tolist() == [-1, 0]
+    assert nodes(Columns.of(facts)).parent.tolist() == [-1, 0]
 
 
 def test_nearest_skips_what_does_not_stop() -> None:
@@ -397,7 +397,7 @@ def test_nearest_skips_what_does_not_stop() -> None:
 
 def test_no_spans() -> None:
     """Nothing in, nothing out."""
-    assert told(grow(nodes(np.zeros(0, FACT)))) == []
+    assert told(grow(nodes(Columns.of(np.zeros(0, FACT))))) == []
 
 
 def test_a_chain_of_20_000_spans_is_fast() -> None:
@@ -409,7 +409,7 @@ def test_a_chain_of_20_000_spans_is_fast() -> None:
     facts["role"] = Role.NONE
     facts["role"][0], facts["role"][-1] = Role.RUN, Role.TOOL
     began = time.process_time()
-    tree = grow(nodes(facts))
+    tree = grow(nodes(Columns.of(facts)))
     assert time.process_time() - began < 2
     assert told(tree)[0] == "run"
     assert told(tree)[-1] == "call of 1"
@@ -422,5 +422,5 @@ def test_a_chain_of_20_000_nested_runs() -> None:
     facts["span_key"] = facts["name_key"] = np.arange(1, count + 1)
     facts["parent_key"] = np.arange(count)
     facts["role"] = Role.RUN
-    tree = grow(nodes(facts))
+    tree = grow(nodes(Columns.of(facts)))
     assert tree.owner.tolist() == list(range(-1, count - 1))

@@ -1,0 +1,6 @@
+-- The facts from which the rows of this pass are made: calls, and what speaks for runs. Read once, then used from memory.
+INSERT INTO {facts:Identifier}
+SELECT {columns}
+FROM span_facts{final}
+WHERE trace_id IN {traces:Array(String)} AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}
+    AND (role IN ('tool', 'model') OR span_key IN {keys:Array(UInt64)})
