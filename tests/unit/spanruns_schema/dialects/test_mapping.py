@@ -565,6 +565,23 @@ OTHERS = [
         input_size=4,
     ),
     case("ai.stream.step", {"ai.operationId": "ai.stream.step"}, dialect="vercel", name="ai.stream.step"),
+    # Strands 1.0, itself and rewritten
+    case(
+        "execute_tool boom",
+        {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "boom", "tool.status": "error"},
+        dialect="genai",
+        role="tool",
+        name="boom",
+        status="failed",
+        error_type="_OTHER",
+    ),
+    case(
+        "invoke_agent weather",
+        {"openinference.span.kind": "AGENT", "gen_ai.agent.name": "weather", "graph.node.id": "strands_agent"},
+        dialect="openinference",
+        role="run",
+        name="weather",
+    ),
     # MLflow: every value is JSON
     case(
         "weather",
@@ -720,6 +737,27 @@ OTHERS = [
         session_id="s-1",
     ),
     case("invocation", {}, scope="gcp.vertex.agent", dialect="google_adk", role="workflow", name="invocation"),
+    case("agent_run [weather]", {}, scope="gcp.vertex.agent", dialect="google_adk", role="run", name="weather"),
+    case(
+        "execute_tool boom",
+        {},
+        told={"status": "error", "events": [exception("RuntimeError", "tool exploded")]},
+        scope="gcp.vertex.agent",
+        dialect="google_adk",
+        role="tool",
+        name="boom",
+        status="failed",
+        error_type="RuntimeError",
+        error_message="tool exploded",
+    ),
+    case(
+        "execute_tool (merged tools)",
+        {},
+        scope="gcp.vertex.agent",
+        dialect="google_adk",
+        role="ignored",
+        name="execute_tool (merged tools)",
+    ),
     # MCP
     case(
         "tools/call get",
@@ -757,6 +795,19 @@ OTHERS = [
         output_tokens=7,
         cache_read_tokens=5,
         cost_usd=0.25,
+    ),
+    case(
+        "embed",
+        {
+            "langfuse.observation.type": "embedding",
+            "langfuse.release": "1.2",
+            "langfuse.observation.usage_details": '{"prompt_tokens": 20, "prompt_tokens_details": {"cached_tokens": 5}}',
+        },
+        dialect="langfuse",
+        role="model",
+        operation="embeddings",
+        input_tokens=20,
+        cache_read_tokens=5,
     ),
     case(
         "step",
