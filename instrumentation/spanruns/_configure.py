@@ -60,7 +60,13 @@ def configure(
         _pipeline.install(_settings.from_environment(**given))
 
 
-def flush(timeout_s: float = 10.0) -> bool:
-    """Send everything now, waiting for it; False if the time ran out or no endpoint takes it."""
+def flush(timeout_s: float | None = None) -> bool:
+    """Send everything now, waiting for it; False if the time ran out or no endpoint takes it.
+
+    A time that is given is waited for, also while no endpoint answers; by default that is given up soon
+    (`SPANRUNS_EXIT_SECONDS`), and one that takes what there is has ten seconds.
+    """
     pipeline = _pipeline.current()
-    return True if pipeline is None else pipeline.flush(timeout_s)
+    if pipeline is None:
+        return True
+    return pipeline.flush() if timeout_s is None else pipeline.flush(timeout_s, timeout_s)

@@ -68,6 +68,11 @@ class RunState:
             self.dropped += dropped
             self.truncated += truncated
 
+    @property
+    def has_open(self) -> bool:
+        """True while spans below it have not ended."""
+        return self.started > self.ended
+
     def completeness(self) -> dict[str, int]:
         """The counts as attributes of the run's span: of itself and the spans whose nearest run it is, in this process."""
         with _counting:

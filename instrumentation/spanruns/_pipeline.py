@@ -103,8 +103,11 @@ class Pipeline:
         return self.posts.get(signal) or Sender(self.settings.urls[signal], self.settings)
 
     def send(self, item: Finished) -> None:
-        """Queue an ended span. The end of a root run goes at once: whoever waits for it waits for this."""
-        ended_root = item.is_run and item.span.parent is None
+        """Queue an ended span. The end of a root run goes at once: whoever waits for it waits for this.
+
+        One with open spans below it waits with the others, so that its counts have those that end in a moment.
+        """
+        ended_root = item.is_run and item.span.parent is None and not (item.run is not None and item.run.has_open)
         if self.processor.sends:
             self.spans.put(item, urgent=ended_root)
             return
@@ -205,10 +208,13 @@ class Pipeline:
         """Every way out, events first."""
         return (self.events, self.spans, self.logs)
 
-    def flush(self, timeout_s: float = EXIT_PATIENT_S) -> bool:
-        """Send everything now; False if the time ran out or the endpoint takes nothing."""
+    def flush(self, timeout_s: float = EXIT_PATIENT_S, patience_s: float | None = None) -> bool:
+        """Send everything now.
+
+        False if the time ran out, or the endpoint took nothing for `patience_s` (by default as long as an exit waits).
+        """
         end = time.monotonic() + timeout_s
-        patience_s = min(self.settings.exit_s, timeout_s)
+        patience_s = min(self.settings.exit_s, timeout_s) if patience_s is None else patience_s
         flushed = [box.flush(max(end - time.monotonic(), 0.01), patience_s) for box in self.outboxes]
         return all(flushed)
 

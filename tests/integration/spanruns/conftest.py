@@ -17,6 +17,8 @@ from spanruns_receiver.demo.fake_openai import running_fake_openai
 
 from tests.support.fake_anthropic import running_fake_anthropic
 from tests.support.sink import Sink, SinkServer
+from tests.support.stored import Stored
+from tests.support.up import running_up
 
 ROOT = Path(__file__).parents[3]
 SERVICES = Path(__file__).with_name("services")
@@ -196,3 +198,12 @@ def play() -> Iterator[Play]:
         )
         yield play
         play.close()
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    """Everything in one process, with an embedded store."""
+    with running_up(tmp_path_factory.mktemp("stored") / "data") as up:
+        stored = Stored(up)
+        yield stored
+        stored.close()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.spanruns.conftest import ROOT, SERVICES, Play
 from tests.support.sink import Sink, SinkServer, SinkSpan
+from tests.support.stored import Stored
 
 OK, ERROR = 0, 2
 CANCELLED = "asyncio.exceptions.CancelledError"
@@ -244,6 +245,18 @@ def test_content_can_stay_at_home(play: Play, framework: str) -> None:
     assert b"hi" not in b"".join(str(s.attributes).encode() for s in sink.spans if s.name.startswith("chat"))
     assert len(sink.spans) == 4
     assert all(s.attributes["gen_ai.usage.input_tokens"] > 0 for s in sink.spans if s.name.startswith("chat"))
+
+
+@pytest.mark.parametrize(
+    ("framework", "runs"),
+    [("pydantic_ai", 4), ("langgraph", 4), ("openai_agents", 4), ("openai", 5), ("anthropic", 5), ("smolagents", 4)],
+)
+def test_what_a_run_says_was_ended_is_stored(stored: Stored, play: Play, framework: str, runs: int) -> None:
+    """With wrappers that are folded, streams, failures and cancellations, whoever makes the spans."""
+    scenarios = ("success", "failure", "stream", "cancel", *(("tool failure",) if runs == 5 else ()))
+    for scenario in scenarios:
+        stored.replay(play(framework, scenario).requests)
+    assert all(reported > 1 for _, reported, _ in stored.counts(f"{framework}_service", runs))
 
 
 def test_missing_instrumentor_is_told(sink: Sink, tmp_path: Path) -> None:

@@ -17,8 +17,6 @@ from spanruns._env import READABLE
 from tests.integration.spanruns.conftest import MakeService
 from tests.support.sink import Sink, SinkServer
 
-pytestmark = pytest.mark.timed
-
 JOB = """
     import spanruns.auto
     import spanruns
@@ -85,6 +83,7 @@ def test_one_import_sends_everything(service: MakeService, sink: Sink) -> None:
     assert {"spanruns.run.count", "spanruns.run.duration", "gen_ai.execute_tool.duration"} <= names
 
 
+@pytest.mark.timed
 def test_run_is_visible_while_it_runs(service: MakeService, sink: Sink) -> None:
     """The started event arrives within a second of the start; waiting, resumed and progress within one of theirs."""
     process = service(LIVE).start()
@@ -111,6 +110,7 @@ def test_run_is_visible_while_it_runs(service: MakeService, sink: Sink) -> None:
     assert sink.spans == []
 
 
+@pytest.mark.timed
 def test_finished_span_leaves_while_the_process_goes_on(service: MakeService, sink: Sink) -> None:
     """The end of a run and of a tool call outside any run do not wait for the exit of their process."""
     script = """
@@ -148,6 +148,7 @@ def test_heartbeats_until_the_process_is_killed(service: MakeService, sink: Sink
     assert sink.spans == []
 
 
+@pytest.mark.timed
 def test_endpoint_that_is_not_there_is_no_problem(service: MakeService, server: SinkServer) -> None:
     """The service works, ends with its own status in good time, and says it once."""
     server.close()
@@ -160,6 +161,7 @@ def test_endpoint_that_is_not_there_is_no_problem(service: MakeService, server: 
     server.open()
 
 
+@pytest.mark.timed
 def test_endpoint_that_never_answers_is_no_problem(service: MakeService) -> None:
     """An endpoint that takes connections and says nothing holds the exit up for a bounded time only."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
@@ -302,6 +304,7 @@ def test_nothing_is_lost_while_the_endpoint_restarts(service: MakeService, serve
     assert sum(ended) == 800
 
 
+@pytest.mark.timed
 def test_full_queue_drops_and_tells(service: MakeService, server: SinkServer) -> None:
     """With nobody listening and no room left, runs say themselves what was dropped; nothing blocks."""
     server.close()
