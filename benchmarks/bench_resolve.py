@@ -2,8 +2,9 @@
 
     python benchmarks/bench_resolve.py [--spans 200000] [--full] [--profile]
 
-`--full` takes 1,000,000 spans in 50,000 traces. Three things are counted apart, with the merges that fall into their time: inserting
-ready blocks into the bare raw table, mapping them to facts, and resolving the traces in passes of 4,000 as they would come.
+`--full` takes 1,000,000 spans in 50,000 traces. Blocks of 1,000 traces are decoded and inserted as the receiver does it, and
+after every four of them the resolver makes a pass, as its loop does: it looks for new facts and resolves their traces. CPU is
+counted by phase, with the merges that fall into its time. What a process does once (imports, reading prices) is done before.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from typing import Any
 import psutil
 import spans
 from spanruns_receiver.decode import decode
-from spanruns_receiver.facts import TABLE as FACTS_TABLE
-from spanruns_receiver.resolver.passes import resolve_traces
+from spanruns_receiver.resolver.loop import Resolver
 from spanruns_receiver.resolver.stage import Stage
 from spanruns_schema import migrate
 from spanruns_schema.embedded import EmbeddedStore
@@ -30,7 +30,7 @@ from spanruns_schema.store import rows
 
 SPANS_PER_TRACE = 20
 TRACES_PER_BLOCK = 1_000
-TRACES_PER_PASS = 4_000
+BLOCKS_PER_PASS = 4
 FULL = 1_000_000
 
 
@@ -68,26 +68,31 @@ def main() -> None:
 def _run(store: EmbeddedStore, traces: int, profile: bool) -> None:
     migrate.apply(store, shared=False)
     spans.SPANS_PER_TRACE = SPANS_PER_TRACE
-    meter, started_ns = Meter(), time.time_ns() - 3_600 * 10**9
-    for number in range(traces // TRACES_PER_BLOCK):
-        # The traces of a block begin together, the blocks one second apart.
-        request = spans.request(TRACES_PER_BLOCK, number, started_ns + number * 10**9)
-        with meter("decode, facts"):
-            blocks = decode("traces", [request], facts=True).blocks
-        for table, block in blocks.items():
-            with meter("insert facts" if table == FACTS_TABLE else "insert raw"):
-                store.insert(table, block.columns, block.native)
-    found = [
-        row["trace_id"]
-        for row in rows(store, "SELECT trace_id FROM span_facts GROUP BY trace_id ORDER BY min(started_at)")
-    ]
-    statements = _profiled(store) if profile else Counter[str]()
+    statements = Counter[str]()
+    resolver = Resolver(store)
     with Stage(store) as stage:
-        for start in range(0, len(found), TRACES_PER_PASS):
-            with meter("resolve"):
-                resolve_traces(store, stage, found[start : start + TRACES_PER_PASS], old_until=None)
-    _print(store, meter, len(found), statements)
+        _receive(store, Meter(), 1, FULL)
+        resolver.make_pass(stage)
+        if profile:
+            statements = _profiled(store)
+        meter = Meter()
+        for number in range(traces // TRACES_PER_BLOCK):
+            _receive(store, meter, TRACES_PER_BLOCK, number)
+            if number % BLOCKS_PER_PASS == BLOCKS_PER_PASS - 1 or number == traces // TRACES_PER_BLOCK - 1:
+                with meter("resolve"):
+                    resolver.make_pass(stage)
+    _print(store, meter, traces, statements)
     store.close()
+
+
+def _receive(store: EmbeddedStore, meter: Meter, traces: int, number: int) -> None:
+    """What the receiver does with a request; its traces begin together, those of the next one second later."""
+    request = spans.request(traces, number, time.time_ns() + number * 10**9)
+    with meter("decode"):
+        blocks = decode("traces", [request], facts=True).blocks
+    for table, block in blocks.items():
+        with meter("insert facts" if table == "span_facts" else "insert raw"):
+            store.insert(table, block.columns, block.native)
 
 
 def _profiled(store: EmbeddedStore) -> Counter[str]:
