@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := $(wildcard receiver/native/src/*.rs) receiver/native/Cargo.toml
+SOURCES := $(wildcard receiver/native/src/*.rs receiver/native/src/*/*.rs) receiver/native/Cargo.toml receiver/native/Cargo.lock
 
 .PHONY: help install run test test-slow check bench lock clean
 

@@ -17,16 +17,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import spanruns_schema
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from spanruns_receiver.decode import Limits, compiled, portable
 from spanruns_receiver.decode.block import encode
 from spanruns_receiver.decode.columns import TRACES, names
+from spanruns_receiver.facts import NAMES, TABLE, package_facts
+from spanruns_schema import migrate
 from spanruns_schema.embedded import EmbeddedStore
 
 from benchmarks.spans import SPANS_PER_TRACE, request
 
-_MIGRATIONS = Path(spanruns_schema.__file__).parent / "migrations"
 PAYLOADS, TRACES_EACH = 16, 32
 SPANS = PAYLOADS * TRACES_EACH * SPANS_PER_TRACE
 _KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
@@ -97,21 +97,28 @@ def cost_us(call: Callable[[], object], times: int) -> float:
     return best / SPANS * 1e6
 
 
-def insert_us(blocks: Sequence[bytes], columns: Sequence[str]) -> float:
-    """CPU microseconds a span of inserting `blocks` into the real `otel_traces`, all threads of the engine, no merges."""
-    with tempfile.TemporaryDirectory() as directory:
-        store = EmbeddedStore(Path(directory) / "store")
-        try:
-            store.command(next(_MIGRATIONS.glob("*_otel_traces.sql")).read_text())
-            store.command("SYSTEM STOP MERGES otel_traces")
-            store.insert("otel_traces", columns, blocks[0], token="warm")
+class Inserts:
+    """CPU microseconds a span of inserting blocks into the real tables, all threads of the engine, no merges, no views."""
+
+    def __init__(self, store: EmbeddedStore) -> None:
+        self._store = store
+        migrate.apply(store, shared=False)
+        for view in ("otel_traces_trace_id_ts_mv", "event_trace_id_ts_mv"):
+            store.command(f"DROP VIEW {view} SYNC")
+        self._number = 0
+
+    def cost_us(self, table: str, columns: Sequence[str], blocks: Sequence[bytes]) -> float:
+        """The least of five runs."""
+        self._store.command(f"SYSTEM STOP MERGES {table}")
+        best = float("inf")
+        for _ in range(5):
             started = time.process_time()
-            for position, block in enumerate(blocks):
-                store.insert("otel_traces", columns, block, token=str(position))
-            spent = time.process_time() - started
-        finally:
-            store.close()
-    return spent / (SPANS * len(blocks)) * 1e6
+            for block in blocks:
+                self._number += 1
+                self._store.insert(table, columns, block, token=str(self._number))
+            best = min(best, time.process_time() - started)
+            self._store.command(f"TRUNCATE TABLE {table}")
+        return best / (SPANS * len(blocks)) * 1e6
 
 
 def main() -> None:
@@ -124,21 +131,31 @@ def main() -> None:
 
     plain = [(name, kind.replace("LowCardinality(String)", "String")) for name, kind in TRACES]
     batches = [[request(TRACES_EACH, 1000 * batch + seed, now) for seed in range(PAYLOADS)] for batch in range(4)]
-    ready = [compiled.decode("traces", batch, limits).blocks["otel_traces"].native for batch in batches]
+    facts = package_facts()
+    made = [compiled.decode("traces", batch, limits, (), facts).blocks for batch in batches]
+    ready = [blocks["otel_traces"].native for blocks in made]
     costs = {
         "parse alone (upb)": cost_us(lambda: [ExportTraceServiceRequest.FromString(p) for p in payloads], 5),
         "walk protobuf objects to rows": cost_us(lambda: walk(payloads), 5),
         "walk protobuf objects to a block": cost_us(lambda: encode(TRACES, walk(payloads)), 5),
         "portable decoder": cost_us(lambda: portable.decode("traces", payloads, limits), 5),
+        "portable decoder, with facts": cost_us(lambda: portable.decode("traces", payloads, limits, (), facts), 3),
         "compiled decoder": cost_us(lambda: compiled.decode("traces", payloads, limits), 30),
+        "compiled decoder, with facts": cost_us(lambda: compiled.decode("traces", payloads, limits, (), facts), 30),
         "check at the door, compiled": cost_us(
             lambda: [compiled.validate("traces", payload, limits) for payload in payloads], 30
         ),
     }
     strings = [encode(plain, walk(batch)) for batch in batches]
-    rounds = [(insert_us(ready, columns), insert_us(strings, columns)) for _ in range(5)]
-    costs["insert of the block"] = min(labelled for labelled, _ in rounds)
-    costs["insert of the block, no LowCardinality in it"] = min(without for _, without in rounds)
+    with tempfile.TemporaryDirectory() as directory:
+        store = EmbeddedStore(Path(directory) / "store")
+        inserts = Inserts(store)
+        costs["insert of the block"] = inserts.cost_us("otel_traces", columns, ready)
+        costs["insert of the block, no LowCardinality in it"] = inserts.cost_us("otel_traces", columns, strings)
+        costs["insert of the facts block"] = inserts.cost_us(TABLE, NAMES, [blocks[TABLE].native for blocks in made])
+        store.close()
+    costs["facts, compiled"] = costs["compiled decoder, with facts"] - costs["compiled decoder"]
+    costs["facts, portable"] = costs["portable decoder, with facts"] - costs["portable decoder"]
     _report(payloads, ready, costs)
 
 
