@@ -27,6 +27,7 @@ from benchmarks import spans
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 RETRY_S = 0.2
+GIVE_UP_S = 60.0
 
 
 class Template:
@@ -146,13 +147,15 @@ def _send(arguments: argparse.Namespace, templates: list[Template]) -> tuple[Sen
 
 
 def _export(export: grpc.UnaryUnaryMultiCallable, payload: bytes, count: int, sent: Sent, lock: threading.Lock) -> None:
-    """Until it is acknowledged, as every client does it."""
+    """Until it is acknowledged, as every client does it; not for ever."""
+    give_up_at = time.monotonic() + GIVE_UP_S
     while True:
         began = time.perf_counter()
         try:
             export(payload, timeout=60)
         except grpc.RpcError as error:
-            if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
+            retryable = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+            if not retryable or time.monotonic() > give_up_at:
                 raise
             with lock:
                 sent.refused += 1

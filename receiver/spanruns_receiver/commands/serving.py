@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spanruns_receiver import options
+from spanruns_receiver import allocator, options
 from spanruns_receiver.cli import set_up_logging
 from spanruns_receiver.process import Ports, Process, Roles
 from spanruns_receiver.settings import Settings, load_settings
@@ -73,6 +73,7 @@ def receive(
 def serve(settings: Settings, roles: Roles) -> None:
     """Run a process until SIGTERM or SIGINT; a second signal ends it at once, what is unstored waits on disk."""
     set_up_logging(settings.log_level)
+    allocator.keep_small()
     stop = stop_at_signals()
     process = Process(settings, roles)
     ports = process.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from spanruns_schema.embedded import ENGINE_SETTINGS
 from spanruns_schema.errors import ConfigError, StoreUnavailable
 from spanruns_schema.store import open_store, rows
 
@@ -29,3 +30,15 @@ def test_a_missing_embedded_store_is_not_made(directory: Path) -> None:
     with pytest.raises(ConfigError, match="spanruns up"):
         open_store(str(directory), create=False)
     assert not directory.exists()
+
+
+def test_the_engine_runs_with_small_caches(directory: Path) -> None:
+    """The engine takes every one of our settings, none is unknown to it."""
+    store = open_store(str(directory))
+    changed = rows(
+        store,
+        "SELECT name, value FROM system.server_settings WHERE name IN {names:Array(String)}",
+        {"names": [*ENGINE_SETTINGS]},
+    )
+    assert {row["name"]: float(row["value"]) for row in changed} == ENGINE_SETTINGS
+    store.close()
