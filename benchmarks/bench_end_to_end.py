@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.clickhouse_front import DATABASE
 from benchmarks.load import METHOD, Template
-from benchmarks.served import Sender, Served, Watched, folder
+from benchmarks.served import Sender, Served, Starting, Watched, folder
 
 WARM_UP = 20_000
 IDLE_S = 10.0
@@ -88,7 +88,7 @@ def main() -> None:
 
 def _ours(data: Path, spans: int) -> Measured:
     # Each request is different, so none is taken for a repeated one; remembering them costs what it costs.
-    up = Served(data)
+    up = Served(Starting(data))
     try:
         warm = _send(up.grpc, spans=WARM_UP, seed=7)
         up.wait_until_quiet()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.served import Sender, Served, folder
+from benchmarks.served import Sender, Served, Starting, folder
 
 EVERY_S = 10.0
 CALIBRATE_SPANS = 100_000
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path)
     arguments = parser.parse_args()
     with folder() as where:
-        up = Served(where / "data")
+        up = Served(Starting(where / "data"))
         try:
             rate = 0.0 if arguments.overload else arguments.rate or _stored_rate(up)
             samples = _soak(up, arguments.minutes * 60, rate)

@@ -46,27 +46,57 @@ class Watched:
         return [self._process, *self._process.children(recursive=True)]
 
 
-class Served:
-    """A running `spanruns up` or `receive`."""
+class Starting:
+    """A `spanruns up` or `receive` that was just started, and may not answer yet."""
 
     def __init__(self, data: Path, *flags: str, command: str = "up", environment: dict[str, str] | None = None) -> None:
         self.data = data
-        ready = data.with_name(f"{data.name}-ready.json")
-        ports = ["--grpc-port", "0", "--http-port", "0"]
-        if command == "up":
-            ports += ["--api-port", "0", "--clickhouse-port", "0"]
+        self.command = command
+        self._ready = data.with_name(f"{data.name}-ready.json")
+        self._ready.unlink(missing_ok=True)
+        names = ("grpc", "http", "api", "clickhouse") if command == "up" else ("grpc", "http")
+        ports = [part for name in names for part in (f"--{name}-port", "0")]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "spanruns_receiver", command, "--data", data, "--ready-file", ready, *ports, *flags],
+            [
+                sys.executable,
+                "-m",
+                "spanruns_receiver",
+                command,
+                "--data",
+                data,
+                "--ready-file",
+                self._ready,
+                *ports,
+                *flags,
+            ],
             stdout=subprocess.DEVNULL,
-            env={**os.environ, "SPANRUNS_LOG_LEVEL": "warning", **(environment or {})},
+            env={"SPANRUNS_LOG_LEVEL": "error", **os.environ, **(environment or {})},
         )
+
+    def ports(self) -> dict[str, Any]:
+        """Wait until it answers; where."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not ready.exists():
+        while not self._ready.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                self.process.kill()
-                raise SystemExit(f"spanruns {command} did not start")
+                self.kill()
+                raise SystemExit(f"spanruns {self.command} did not start")
             time.sleep(0.1)
-        self.ports: dict[str, Any] = json.loads(ready.read_bytes())
+        found: dict[str, Any] = json.loads(self._ready.read_bytes())
+        return found
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+
+class Served:
+    """A running `spanruns up` or `receive`."""
+
+    def __init__(self, started: Starting) -> None:
+        self.data = started.data
+        self.process = started.process
+        self.ports = started.ports()
         self.watched = Watched(self.process.pid)
 
     @property
