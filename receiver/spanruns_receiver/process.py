@@ -19,6 +19,7 @@ from spanruns_schema.store import Store
 from spanruns_receiver import health as health_of_process
 from spanruns_receiver.admit import Admission, MemoryBudget
 from spanruns_receiver.decode import decoder_name
+from spanruns_receiver.doors.cors import with_cors
 from spanruns_receiver.doors.grpc import GrpcDoor
 from spanruns_receiver.doors.http import HttpDoor
 from spanruns_receiver.health import Health
@@ -219,7 +220,7 @@ class Process:
             tls = Tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
         grpc_door = GrpcDoor(admission, settings)
         stack.callback(grpc_door.stop, _DOOR_GRACE_S)
-        web = WebServer(http_door, http_socket, "otlp-http", tls)
+        web = WebServer(with_cors(http_door, settings.cors_origins), http_socket, "otlp-http", tls)
         web.start()
         stack.callback(web.stop, _DOOR_GRACE_S)
         grpc_door.start()

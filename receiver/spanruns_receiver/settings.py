@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         (),
         description="Bearer tokens, comma-separated, one of which OTLP clients must send; empty: no check.",
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins (`https://app.example`), comma-separated, whose pages may send OTLP over HTTP from the browser; "
+        "`*`: any; empty: none.",
+    )
     tls_certificate: Path | None = Field(None, description="PEM certificate chain; with it both OTLP ports use TLS.")
     tls_key: Path | None = Field(None, description="PEM private key of the certificate.")
     tls_client_ca: Path | None = Field(
@@ -109,11 +114,11 @@ class Settings(BaseSettings):
         """Whether the store is the engine in this process."""
         return not self.store.startswith(("clickhouse://", "clickhouses://"))
 
-    @field_validator("ingest_tokens", mode="before")
+    @field_validator("ingest_tokens", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(token.strip() for token in value.split(",") if token.strip())
+            return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
     @field_validator("log_level", mode="before")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spanruns_receiver.admit import Admission, MemoryBudget
+from spanruns_receiver.doors.cors import with_cors
 from spanruns_receiver.doors.grpc import GrpcDoor
 from spanruns_receiver.doors.http import HttpDoor
 from spanruns_receiver.health import Health
@@ -58,7 +59,7 @@ def running_front(directory: Path, **flags: Any) -> Iterator[Front]:
         tls = Tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
     grpc_door = GrpcDoor(admission, settings)
     http_door = HttpDoor(admission, health, settings)
-    web = WebServer(http_door, listen("127.0.0.1", 0, "http_port"), "otlp-http", tls)
+    web = WebServer(with_cors(http_door, settings.cors_origins), listen("127.0.0.1", 0, "http_port"), "otlp-http", tls)
     grpc_door.start()
     web.start()
     try:
