@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-from opentelemetry import propagate
-
-from spanruns import _clock, _guard, _pipeline
-from spanruns._queue import enqueue, received
+from spanruns import _guard, _pipeline
+from spanruns._queue import flush_worker, message_headers, received
 from spanruns._threads import RUN_MARK
 
 HEADER: Final = "spanruns"
@@ -41,13 +39,7 @@ def _before_publish(sender: object = None, headers: Any = None, routing_key: obj
         if not isinstance(headers, dict) or _pipeline.current() is None:
             return
         trigger, detail = ("schedule", str(sender)) if _from_beat() else ("event", str(routing_key or "celery"))
-        name = _run_name(str(sender))
-        if name is not None:
-            headers[HEADER] = enqueue(name, trigger=trigger, trigger_detail=detail)
-            return
-        carried = {"spanruns-trigger": trigger, "spanruns-trigger-detail": detail}
-        propagate.inject(carried)
-        headers[HEADER] = {**carried, "spanruns-queued-at": str(_clock.now_ns())}
+        headers[HEADER] = message_headers(_run_name(str(sender)), trigger, detail)
 
 
 def _run_name(task_name: str) -> str | None:
@@ -84,6 +76,4 @@ def _after_run(task_id: str = "", **_: object) -> None:
 def _worker_ends(**_: object) -> None:
     """A worker process is recycled by leaving abruptly: send what it has first."""
     with _guard.guarded("flushing a Celery worker"):
-        pipeline = _pipeline.current()
-        if pipeline is not None:
-            pipeline.flush(pipeline.settings.exit_s)
+        flush_worker()

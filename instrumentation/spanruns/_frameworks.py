@@ -199,6 +199,8 @@ def watch(settings: Settings) -> None:
         _on_import("pydantic_ai", "pydantic_ai", lambda: _activate_pydantic_ai(settings))
     if "celery" not in settings.disabled_frameworks:
         _on_import("celery.signals", "celery", _activate_celery)
+    if "rq" not in settings.disabled_frameworks:
+        _on_import("rq.worker", "rq", _activate_rq)
     _entrances.install(settings.disabled_frameworks)
     _on_import("opentelemetry.instrumentation.instrumentor", "instrumentors", _watch_instrumentors)
     _on_import("logfire", "logfire", _watch_logfire)
@@ -254,6 +256,12 @@ def _activate_celery() -> None:
     from spanruns import _celery
 
     _celery.install()
+
+
+def _activate_rq() -> None:
+    from spanruns import _rq
+
+    _rq.install()
 
 
 def _watch_instrumentors() -> None:

@@ -83,6 +83,24 @@ def _announce(
         pipeline.lifecycle.emit_queued(identity, span.get_span_context().trace_id, random.getrandbits(64) or 1)
 
 
+def message_headers(name: str | None, trigger: str, detail: str | None) -> dict[str, str]:
+    """What a job queue's message carries: of the run it makes if `name` is that of one, else of whatever runs inside."""
+    if name is not None:
+        return enqueue(name, trigger=trigger, trigger_detail=detail)
+    headers = {"spanruns-trigger": trigger, "spanruns-queued-at": str(_clock.now_ns())}
+    if detail:
+        headers["spanruns-trigger-detail"] = detail
+    propagate.inject(headers)
+    return headers
+
+
+def flush_worker() -> None:
+    """Send what a worker process has before it leaves abruptly, as long as an exit waits."""
+    pipeline = _pipeline.current()
+    if pipeline is not None:
+        pipeline.flush(pipeline.settings.exit_s)
+
+
 def new_run_id() -> str:
     """A fresh run id."""
     return uuid.uuid4().hex
