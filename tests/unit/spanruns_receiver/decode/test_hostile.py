@@ -17,6 +17,7 @@ SCRIPT = """
     import json, resource, sys, time
     from spanruns_receiver.decode import Limits, compiled
     from spanruns_receiver.decode.block import varint
+    from spanruns_receiver.facts import package_facts
     from spanruns_schema.errors import BadInput
 
     SIZE = 8 << 20
@@ -34,6 +35,13 @@ SCRIPT = """
 
     def value(content):
         return span(field(9, field(1, b"k") + field(2, content)))
+
+    def agents(*texts):
+        said = [("openinference.span.kind", "AGENT"), *zip(texts[::2], texts[1::2])]
+        held = b"".join(field(9, field(1, key.encode()) + field(2, field(1, text.encode()))) for key, text in said)
+        return request(field(2, IDS + held) * (SIZE // len(held)))
+
+    MB = (1 << 20) - 1
 
     deep = b""
     while len(deep) < 20_000:
@@ -57,8 +65,21 @@ SCRIPT = """
         "invalid utf-8": lambda: value(field(1, bytes([255]) * SIZE)),
         "deep lists": lambda: value(deep),
         "not protobuf": lambda: bytes([255]) * SIZE,
+        "documents of numbers": lambda: agents("metadata", "[" + "1," * (MB // 2 - 1) + "1]"),
+        "documents of lists": lambda: agents("metadata", "[" + "[]," * (MB // 3 - 1) + "1]"),
+        "documents of keys": lambda: agents("metadata", "{" + '"%su0061":1,' % chr(92) * (MB // 11 - 1) + '"a":1}'),
+        "tags": lambda: agents("tag.tags", "," * MB),
+        "listed tags": lambda: agents("tag.tags", "[" + '"",' * (MB // 3 - 1) + '""]'),
+        "numbers": lambda: agents("spanruns.run.queued_at", "1" * MB, "llm.cost.total", "0." + "3" * (MB - 2)),
+        "types": lambda: agents("error.message", "a." * (MB // 2), "error.type", "cancelle" * (MB // 8)),
+        "tracebacks": lambda: agents("error.message", "Traceback " * (MB // 10), "error.type", "Exception"),
+        "prefixes": lambda: span(
+            b"".join(field(9, field(1, b"gen_ai.prompt.%d" % n) + field(2, field(1, bytes([1]) * 8000))) for n in range(999))
+        ),
+        "events": lambda: span(field(11, field(2, b"gen_ai.user.message")) * (SIZE // 24)),
     }
     worst = {}
+    facts = package_facts()
     for name, make in CASES.items():
         payload = make()
         before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
@@ -68,6 +89,10 @@ SCRIPT = """
                 attempt("traces", given, Limits())
             except BadInput:
                 pass
+        try:
+            compiled.decode("traces", [payload], Limits(), [], facts)
+        except BadInput:
+            pass
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         worst[name] = [grown >> 10, time.process_time() - started]
     print(json.dumps(worst))
@@ -83,4 +108,4 @@ def test_eight_megabytes_of_anything_need_little_memory_and_time() -> None:
 
     # Megabytes beyond the peak before, CPU seconds; a control character becomes six of JSON.
     assert {name: cost for name, cost in found.items() if cost[0] > 120 or cost[1] > 3} == {}
-    assert len(found) == 15
+    assert len(found) == 25
