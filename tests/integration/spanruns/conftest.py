@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from spanruns_receiver.demo.fake_openai import running_fake_openai
 
-from tests.support.fake_anthropic import running_fake_anthropic
 from tests.support.sink import Sink, SinkServer
-from tests.support.stored import Stored
-from tests.support.up import running_up
+
+if TYPE_CHECKING:
+    from tests.support.stored import Stored
 
 ROOT = Path(__file__).parents[3]
 SERVICES = Path(__file__).with_name("services")
@@ -187,6 +187,11 @@ class Play:
 @pytest.fixture(scope="session")
 def play() -> Iterator[Play]:
     """Services of real frameworks, and endpoints that speak the APIs of models."""
+    # Here: most tests do with what a service itself has installed.
+    from spanruns_receiver.demo.fake_openai import running_fake_openai
+
+    from tests.support.fake_anthropic import running_fake_anthropic
+
     with running_fake_openai() as openai, running_fake_openai(delay_s=5) as slow, running_fake_anthropic() as anthropic:
         play = Play(
             {
@@ -203,6 +208,9 @@ def play() -> Iterator[Play]:
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
     """Everything in one process, with an embedded store."""
+    from tests.support.stored import Stored
+    from tests.support.up import running_up
+
     with running_up(tmp_path_factory.mktemp("stored") / "data") as up:
         stored = Stored(up)
         yield stored
