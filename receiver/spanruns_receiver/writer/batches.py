@@ -47,7 +47,7 @@ class Loaded:
     @property
     def blocks(self) -> Mapping[str, Block]:
         """Blocks by table; of a batch that was split only the one it is for."""
-        only = _FACTS_TABLES.get(self.batch.table, self.batch.table)
+        only = _only(self.batch)
         return {table: block for table, block in self.decoded.blocks.items() if only in ("", table)}
 
     @property
@@ -98,12 +98,17 @@ def load(batch: Batch, requests: Requests, *, facts: bool) -> Loaded:
 
     With `facts` those of a batch that was planned without them are made as well: the store no longer does it.
     """
-    facts = batch.facts or (facts and batch.signal != "metrics")
+    facts = batch.facts or _only(batch) == FACTS_TABLE or (facts and batch.signal != "metrics")
     try:
         return Loaded(batch, requests, _decode(batch, requests, facts), facts=facts)
     except Exception:
         sound, refused = _sorted_out(batch, requests, facts)
     return Loaded(batch, sound, _decode(batch, sound, facts), refused, facts)
+
+
+def _only(batch: Batch) -> str:
+    """The only table that a part of a batch is for; empty for a whole one."""
+    return _FACTS_TABLES.get(batch.table, batch.table)
 
 
 def _decode(batch: Batch, requests: Requests, facts: bool) -> Decoded:
