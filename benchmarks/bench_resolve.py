@@ -86,8 +86,9 @@ def _run(store: EmbeddedStore, traces: int, profile: bool) -> None:
 
 
 def _receive(store: EmbeddedStore, meter: Meter, traces: int, number: int) -> None:
-    """What the receiver does with a request; its traces begin together, those of the next one second later."""
-    request = spans.request(traces, number, time.time_ns() + number * 10**9)
+    """What the receiver does with a request; its traces begin together, those of the next one second later.
+    They begin after the resolver did, as all but the first ones do."""
+    request = spans.request(traces, number, time.time_ns() + (60 + number) * 10**9)
     with meter("decode"):
         blocks = decode("traces", [request], facts=True).blocks
     for table, block in blocks.items():

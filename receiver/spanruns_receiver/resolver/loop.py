@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 from spanruns_schema.errors import StoreError
 from spanruns_schema.resolving import sql
-from spanruns_schema.store import Store, rows
+from spanruns_schema.store import Parameter, Store
 
-from spanruns_receiver.resolver.missed import last_pass, resolve_missed
+from spanruns_receiver.resolver import native
+from spanruns_receiver.resolver.missed import from_us, last_pass, resolve_missed, to_us
 from spanruns_receiver.resolver.passes import resolve_traces
 from spanruns_receiver.resolver.stage import Stage
 
@@ -22,8 +23,11 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5
 """How often to look for facts when nobody pokes: those that another process wrote."""
 
-OVERLAP_S = 20.0
+OVERLAP_S = 30.0
 """How far back each look goes: an insert becomes visible a little later than the time it carries."""
+
+SKEW_S = 10.0
+"""How far clocks may differ: a trace that seems to be younger than this resolver by less may have facts that it never saw."""
 
 BUSY_SHARE, BUSY_MAX_S = 0.1, 30.0
 """A trace that only grows is resolved again after this share of its age, and at least this often."""
@@ -45,9 +49,8 @@ PASS_TRACES = 20_000
 class _Trace:
     first_s: float  # when this resolver first saw it
     touched_at: datetime  # when it last saw new facts of it
-    facts: int = 0  # seen inside the current window
-    later: int = 0
-    urgent_us: int = 0
+    start_s: int  # when the first and the last of the facts that it saw began (unix time)
+    end_s: int
     resolved_s: float = 0.0
     due_s: float = 0.0  # when to resolve it, if it is waiting
 
@@ -65,7 +68,7 @@ class Resolver:
         self._since = since
         hour_ago = datetime.now(UTC) - timedelta(hours=1)  # what is older is resolved once, at the start
         self._after = max(since or hour_ago, hour_ago)
-        self._next = self._after
+        self._arrived: dict[int, int] = {}  # facts seen so far of every insert after that, by its time
         self._seen: OrderedDict[str, _Trace] = OrderedDict()  # the one touched last stands last
         self._waiting: dict[str, _Trace] = {}  # those that have facts which are not resolved yet
         self._old_until = datetime.now(UTC)  # traces that began until then may have been resolved before
@@ -118,7 +121,13 @@ class Resolver:
             # With more traces than are remembered none is waited for.
             settled = datetime.now(UTC) - timedelta(seconds=SETTLE_S) if len(self._seen) <= REMEMBERED else None
             passed = resolve_traces(
-                self._store, stage, chosen, known=known, old_until=self._old_until, fed_since=settled
+                self._store,
+                stage,
+                chosen,
+                known=known,
+                old_until=self._old_until,
+                fed_since=settled,
+                ranges=self._ranges(chosen),
             )
             self.resolved_facts += passed.facts
             self.passes += 1
@@ -132,46 +141,45 @@ class Resolver:
         self._forget()
         return len(due) > len(chosen)
 
-    def _look(self, now: float) -> None:
-        """Find traces with facts that were not there at the last look."""
-        moved = self._move_window()
-        window = {"after": self._after, "next": self._next}
-        for row in rows(self._store, sql("touched"), window):
-            trace = self._seen.get(row["trace_id"])
-            if trace is None:
-                trace = self._seen[row["trace_id"]] = _Trace(now, datetime.now(UTC))
-            elif row["facts"] == trace.facts:
-                trace.later = row["later"]
-                continue
-            self._touch(row["trace_id"], trace, row, now)
-        if moved:
-            self._after = self._next
-            for trace in self._seen.values():
-                trace.facts, trace.later = trace.later, 0
+    def _ranges(self, names: list[str]) -> dict[str, tuple[int, int]]:
+        """When traces began and ended, of those that this resolver saw from their beginning."""
+        whole = self._old_until.timestamp() + SKEW_S
+        traces = ((name, self._seen[name]) for name in names if name in self._seen)
+        return {name: (trace.start_s, trace.end_s) for name, trace in traces if trace.start_s > whole}
 
-    def _touch(self, name: str, trace: _Trace, row: dict[str, int], now: float) -> None:
-        urgent = row["urgent_us"] > trace.urgent_us
+    def _look(self, now: float) -> None:
+        """Find traces with facts that were not there at the last look: looking for new inserts costs next to nothing."""
+        bound = datetime.now(UTC) - timedelta(seconds=OVERLAP_S)
+        found = native.read(self._store.query(sql("arrived"), {"after": self._after}))
+        arrived = dict(zip(found["inserted_us"].tolist(), found["facts"].tolist(), strict=True)) if found else {}
+        fresh = sorted(at for at, facts in arrived.items() if facts > self._arrived.get(at, 0))
+        if fresh:
+            inserts: dict[str, Parameter] = {"from": from_us(fresh[0]), "to": from_us(fresh[-1]), "inserts": fresh}
+            touched = native.read(self._store.query(sql("touched"), inserts))
+            if touched:
+                numbers = (touched[column].tolist() for column in ("urgent", "start_s", "end_s"))
+                for name, urgent, start_s, end_s in zip(touched["trace_id"].strings(), *numbers, strict=True):
+                    self._touch(name, bool(urgent), start_s, end_s, now)
+        self._after = max(self._after, bound)
+        oldest = to_us(self._after)
+        self._arrived = {at: facts for at, facts in arrived.items() if at > oldest}
+
+    def _touch(self, name: str, urgent: bool, start_s: int, end_s: int, now: float) -> None:
+        trace = self._seen.get(name)
+        if trace is None:
+            trace = self._seen[name] = _Trace(now, datetime.now(UTC), start_s, end_s)
         trace.touched_at = datetime.now(UTC)
-        trace.facts, trace.later, trace.urgent_us = row["facts"], row["later"], row["urgent_us"]
+        trace.start_s, trace.end_s = min(trace.start_s, start_s), max(trace.end_s, end_s)
         pause = 0.0 if urgent else min(BUSY_MAX_S, BUSY_SHARE * (now - trace.first_s))
         due = max(now, trace.resolved_s + pause)
         trace.due_s = min(due, trace.due_s) if name in self._waiting else due
         self._waiting[name] = trace
         self._seen.move_to_end(name)
 
-    def _move_window(self) -> bool:
-        """Every while, let the look after this one begin later: counts are kept for both bounds, so no fact is missed."""
-        bound = datetime.now(UTC) - timedelta(seconds=OVERLAP_S)
-        if bound - self._after < timedelta(seconds=OVERLAP_S):
-            self._next = self._after
-            return False
-        self._next = bound
-        return True
-
     def _forget(self) -> None:
         while len(self._seen) > REMEMBERED:
             name, trace = next(iter(self._seen.items()))
-            if trace.facts or name in self._waiting:  # the next look would take it for a new one
+            if name in self._waiting:
                 return
             self._old_until = max(self._old_until, trace.touched_at)
             del self._seen[name]

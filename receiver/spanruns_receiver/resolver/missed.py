@@ -22,8 +22,8 @@ def last_pass(store: Store) -> datetime | None:
     """A time up to which every fact was resolved; None in a store without facts."""
     (found,) = rows(store, sql("last_pass"))
     if found["resolved_us"]:
-        return _time(found["resolved_us"]) - MARGIN
-    return _time(found["fact_us"] - 1) if found["fact_us"] else None
+        return from_us(found["resolved_us"]) - MARGIN
+    return from_us(found["fact_us"] - 1) if found["fact_us"] else None
 
 
 def resolve_missed(store: Store, stage: Stage, after: datetime, until: datetime, stop: threading.Event) -> int:
@@ -31,7 +31,7 @@ def resolve_missed(store: Store, stage: Stage, after: datetime, until: datetime,
     facts = 0
     while not stop.is_set():
         (found,) = rows(store, sql("next_fact"), {"after": after})
-        start = _time(found["fact_us"])
+        start = from_us(found["fact_us"])
         if start >= until or not found["fact_us"]:
             break
         end = min(start + STRETCH, until)
@@ -41,5 +41,11 @@ def resolve_missed(store: Store, stage: Stage, after: datetime, until: datetime,
     return facts
 
 
-def _time(us: int) -> datetime:
+def from_us(us: int) -> datetime:
+    """The time that is so many microseconds after the epoch, exactly."""
     return datetime.fromtimestamp(us // 1_000_000, UTC) + timedelta(microseconds=us % 1_000_000)
+
+
+def to_us(at: datetime) -> int:
+    """Microseconds since the epoch, exactly."""
+    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)

@@ -40,6 +40,11 @@ class Texts:
         empty: NDArray[np.bool_] = self.end - self.start == 1
         return empty
 
+    def strings(self) -> list[str]:
+        """All of them, decoded."""
+        bounds = zip(self.start.tolist(), self.end.tolist(), strict=True)
+        return [unpacked(self.data[first:last]).decode(errors="replace") for first, last in bounds]
+
     def packed(self, index: Sequence[int] | Ints) -> list[bytes]:
         """The strings at `index` as they are written: length, then bytes; -1 stands for the empty string."""
         data, start, end = self.data, self.start, self.end
@@ -109,6 +114,8 @@ def varint(value: int) -> bytes:
 
 def unpacked(text: bytes) -> bytes:
     """The bytes of a string that is `packed`."""
+    if text[0] < 0x80:
+        return text[1:]
     size, at = _varint(text, 0)
     return text[at : at + size]
 

@@ -6,10 +6,12 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from spanruns_schema.resolving import sql
-from spanruns_schema.store import Parameter, Settings, Store, rows
+from spanruns_schema.store import Parameter, Settings, Store, Verbatim, literal, rows
 
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.columns import FACT, FACT_SQL, Columns
@@ -24,6 +26,9 @@ BATCH_SPAN_S = 3_600
 
 BATCH_CONTENT_BYTES = 128 << 20
 """A batch whose facts have more text than this is halved, so that memory stays bounded."""
+
+Ranges = Mapping[str, tuple[int, int]]
+NO_RANGES: Ranges = {}
 
 QUICK: Settings = {
     "optimize_and_compare_chain": 0,  # analysis that finds nothing in these statements
@@ -55,6 +60,11 @@ class Batch:
     end: datetime
     old: frozenset[str] = frozenset()  # those that may have rows from an earlier pass
 
+    @cached_property
+    def names(self) -> Verbatim:
+        """The traces as a bound parameter, which several statements take."""
+        return Verbatim(literal(self.traces))
+
 
 def resolve_traces(
     store: Store,
@@ -64,39 +74,48 @@ def resolve_traces(
     known: Collection[str] = (),
     old_until: datetime | None = None,
     fed_since: datetime | None = None,
+    ranges: Ranges = NO_RANGES,
 ) -> Passed:
     """Resolve `traces`, in batches.
 
     Rows from an earlier pass are looked up and replaced in traces that are `known` or began until `old_until` (all by default).
+    `ranges` has first and last start of facts (unix seconds) of traces for which they are known; the others are looked up.
     In traces that got facts after `fed_since` a span whose parent is missing waits for it; without, it is taken for a root.
     """
     passed = Passed()
-    for batch in batches(store, traces, known, old_until):
+    for batch in batches(store, traces, known, old_until, ranges):
         _resolve(store, stage, batch, fed_since, passed)
     return passed
 
 
 def batches(
-    store: Store, traces: Sequence[str], known: Collection[str] = (), old_until: datetime | None = None
+    store: Store,
+    traces: Sequence[str],
+    known: Collection[str] = (),
+    old_until: datetime | None = None,
+    ranges: Ranges = NO_RANGES,
 ) -> Iterator[Batch]:
-    """Group traces by when they began; `old` as in `resolve_traces`."""
+    """Group traces by when they began; arguments as in `resolve_traces`."""
     until_s = old_until.timestamp() if old_until else float("inf")
-    found = []
-    for start in range(0, len(traces), BATCH_TRACES):
-        found += rows(store, sql("ranges"), {"traces": list(traces[start : start + BATCH_TRACES])})
+    found = [(start, name, end) for name, (start, end) in ranges.items()]
+    unknown = [name for name in traces if name not in ranges]
+    for place in range(0, len(unknown), BATCH_TRACES):
+        told = native.read(store.query(sql("ranges"), {"traces": unknown[place : place + BATCH_TRACES]}))
+        if told:
+            found += zip(told["start_s"].tolist(), told["trace_id"].strings(), told["end_s"].tolist(), strict=True)
     batch: list[str] = []
     old: set[str] = set()
     first = last = 0
-    for row in sorted(found, key=lambda row: (row["start_s"], row["trace_id"])):
-        if batch and (len(batch) >= BATCH_TRACES or row["start_s"] - first > BATCH_SPAN_S):
+    for start_s, name, end_s in sorted(found):
+        if batch and (len(batch) >= BATCH_TRACES or start_s - first > BATCH_SPAN_S):
             yield _batch(batch, first, last, old)
             batch, old = [], set()
         if not batch:
-            first, last = row["start_s"], row["end_s"]
-        batch.append(row["trace_id"])
-        if row["start_s"] <= until_s or row["trace_id"] in known:
-            old.add(row["trace_id"])
-        last = max(last, row["end_s"])
+            first, last = start_s, end_s
+        batch.append(name)
+        if start_s <= until_s or name in known:
+            old.add(name)
+        last = max(last, end_s)
     if batch:
         yield _batch(batch, first, last, old)
 
@@ -151,7 +170,7 @@ def _write(store: Store, stage: Stage, batch: Batch, resolved: Resolved, version
         return
     is_repeat = calls["span_key"] != calls["call_key"]
     speaks = np.unique(np.concatenate([resolved.members["span_key"], calls["span_key"][is_repeat]]))
-    parameters: dict[str, Parameter] = {**stage.tables, "version": version, "keys": speaks.tolist()}
+    parameters: dict[str, Parameter] = {**stage.tables, "version": version, "keys": _numbers(speaks)}
     filled = ["facts"]
     try:
         facts = sql("facts", final=resolved.duplicates)
@@ -207,7 +226,7 @@ def _forget(store: Store, batch: Batch, resolved: Resolved, version: int) -> Non
         gone = np.setdiff1d(written["mark"][written["table"] == table], marks[table])
         if len(gone):
             store.command(
-                sql(f"forget_{name}"), {**parameters, "marks": gone.tolist()}, settings={**QUICK, **QUICK_INSERT}
+                sql(f"forget_{name}"), {**parameters, "marks": _numbers(gone)}, settings={**QUICK, **QUICK_INSERT}
             )
 
 
@@ -243,8 +262,12 @@ def _with_siblings(store: Store, batch: Batch, facts: Columns) -> tuple[Batch, C
     return batch, _facts(store, batch)
 
 
+def _numbers(values: NDArray[np.uint64]) -> Verbatim:
+    return Verbatim(f"[{','.join(map(str, values.tolist()))}]")
+
+
 def _where(batch: Batch) -> Mapping[str, Parameter]:
-    return {"traces": batch.traces, **_range(batch)}
+    return {"traces": batch.names, **_range(batch)}
 
 
 def _range(batch: Batch) -> Mapping[str, Parameter]:

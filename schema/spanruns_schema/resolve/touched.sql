@@ -1,11 +1,11 @@
--- Traces that have facts younger than `after`. `later` counts what is younger than `next`, the bound of the passes to come;
--- `urgent_at` is the newest fact that changes what a run is: an end, or a lifecycle event other than a heartbeat.
+-- Traces that have facts of these inserts. `urgent`: among them is one that changes what a run is: an end, or a lifecycle event
+-- other than a heartbeat.
 SELECT
     trace_id,
-    count() AS facts,
-    countIf(inserted_at > {next:DateTime64(6)}) AS later,
-    toUnixTimestamp64Micro(maxIf(inserted_at, (event = '' AND (parent_span_id = '' OR role IN ('run', 'agent', 'workflow')))
-        OR event NOT IN ('', 'heartbeat'))) AS urgent_us
+    max((event = '' AND (parent_span_id = '' OR role IN ('run', 'agent', 'workflow'))) OR event NOT IN ('', 'heartbeat'))::UInt8 AS urgent,
+    toInt64(toUnixTimestamp(min(started_at))) AS start_s,
+    toInt64(toUnixTimestamp(max(started_at))) AS end_s
 FROM span_facts
-WHERE inserted_at > {after:DateTime64(6)}
+WHERE inserted_at >= {from:DateTime64(6)} AND inserted_at <= {to:DateTime64(6)}
+    AND toUnixTimestamp64Micro(inserted_at) IN {inserts:Array(Int64)}
 GROUP BY trace_id
