@@ -31,6 +31,8 @@ USER, PASSWORD = "tester", "p@ss:word/1"
 MAX_URI_BYTES = 1024 * 1024  # http_max_uri_size
 MAX_FIELD_BYTES = 128 * 1024  # http_max_field_value_size
 
+NATIVE = b" FORMAT Native\n"
+
 # Parameters of the interface itself and of the wire: no settings of a query.
 TRANSPORT = frozenset(
     {
@@ -87,9 +89,23 @@ class Engine:
             for name, value in sorted(request.settings.items(), key=lambda item: item[0] == "readonly"):
                 escaped = value.replace("\\", "\\\\").replace("'", "\\'")
                 self._ask(connection, f"SET {name} = '{escaped}'")
+            insert, native, block = request.sql.partition(NATIVE)
+            if native and insert.startswith(b"INSERT"):
+                self._insert(connection, insert.decode(), block)
+                return b""
             return self._ask(connection, request.sql, request.format, request.parameters)
         finally:
             connection.close()
+
+    @staticmethod
+    def _insert(connection: Any, statement: str, block: bytes) -> None:
+        """As a server does it: what follows the statement is data to its last byte. chdb takes the end of some blocks for space."""
+        try:
+            with connection.send_insert(statement, "Native") as inserter:
+                inserter.append(block)
+                inserter.finish()
+        except Exception as error:
+            raise Rejected(str(error)) from error
 
     @staticmethod
     def _ask(
@@ -175,6 +191,16 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class Server(ThreadingHTTPServer):
+    """Takes many connections at a time, and says nothing when a client is killed in the middle of a request."""
+
+    request_queue_size = 64
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def _form(content_type: str, body: bytes) -> dict[str, str]:
     message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     fields = {}
@@ -232,8 +258,7 @@ class ClickHouseProcess:
 def main() -> None:
     directory, port = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
     Handler.engine = Engine(directory)
-    ThreadingHTTPServer.request_queue_size = 64
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     print(server.server_address[1], flush=True)
     server.serve_forever()
