@@ -6,7 +6,8 @@ doubled until they stand still, so the number of rounds is the logarithm of the 
 
 Rules (docs/decisions/0002-resolver.md says why):
 - a chain is a workflow when nothing significant stands above it, else it is nothing;
-- a nameless agent is a workflow when a named agent runs below it and it makes no calls of its own, else a run;
+- a nameless agent is a workflow when a named agent runs below it and it makes no calls of its own, else a run; one that makes
+  no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
 - a workflow above exactly one run is folded into it; with several or none it is itself a run;
 - a root without any run, but with calls below, makes a run;
@@ -166,7 +167,11 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
         has_inner, has_calls = np.zeros(len(role), bool), np.zeros(len(role), bool)
         has_inner[above[(role == Role.RUN) & (above >= 0)]] = True
         has_calls[above[((role == Role.TOOL) | (role == Role.MODEL)) & (above >= 0)]] = True
+        empty = agent & ~has_inner & ~has_calls
+        outer = np.maximum(around := nearest(parent, (role == Role.RUN) | (agent & ~empty) | (role == Role.TOOL)), 0)
+        step = empty & (around >= 0) & has_calls[outer] & (role[outer] != Role.TOOL)
         role[agent] = np.where(has_inner[agent] & ~has_calls[agent], Role.WORKFLOW, Role.RUN)
+        role[step] = Role.NONE
     return role
 
 

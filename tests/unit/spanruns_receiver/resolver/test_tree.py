@@ -178,6 +178,24 @@ TREES = {
         """,
         ["run", "run under 1"],
     ),
+    "nameless agents without calls are steps of an agent with calls": (
+        """
+        agent executor
+          agent prepare
+            agent split
+          model gpt
+          agent parse
+        """,
+        ["run", "inside 1", "inside 1", "call of 1", "inside 1"],
+    ),
+    "a nameless agent without calls that a tool called is a run": (
+        """
+        run manager
+          tool ask
+            agent worker
+        """,
+        ["run", "call of 1", "run under 1"],
+    ),
     "a nameless agent without agents is a run": (
         """
         agent task
