@@ -101,6 +101,8 @@ class RunDetail(RunSummary):
     reported_input_tokens: int | None = Field(description="What the run itself claimed to have used.")
     reported_output_tokens: int | None
     reported_cost_usd: float | None
+    usage_mismatch: bool = Field(description="Whether that claim differs from the sum of its model calls.")
+    unpriced_call_count: int = Field(description="Model calls with tokens but no known price: `cost_usd` is without them.")
     spans_reported: int | None = Field(description="Spans that the service says it has sent.")
     spans_stored: int
     sub_runs: list[SubRun]
@@ -174,6 +176,7 @@ class ModelCall(_Model):
     cache_write_tokens: int
     reasoning_tokens: int
     cost_usd: float | None
+    cost_source: str = Field(description="Who says so: the `span`, the table of `prices`, or nobody.")
     input: str
     output: str
     input_size: int

@@ -16,6 +16,12 @@ from spanruns_receiver.pricing.cost import COLUMNS, NO_PRICES, PRICE
 REFRESH_S = 60.0
 """How long a price that somebody else put into the table may go unseen."""
 
+LOOKUPS = 500
+"""Models that are looked up at once; more new names than that in one pass are no models, and would only cost time."""
+
+REMEMBERED = 100_000
+"""Models that are remembered as asked for; beyond, all are forgotten and asked for again."""
+
 TABLE_COLUMNS = ("provider", "model", "source", *catalog.Price.__dataclass_fields__)
 
 
@@ -37,11 +43,13 @@ class PriceBook:
         self._read()
 
     def unknown(self, keys: NDArray[np.uint64]) -> list[int]:
-        """Those of the model keys that the book has not been asked for yet."""
-        return [int(key) for key in np.unique(keys[keys > 0]) if int(key) not in self._asked]
+        """Those of the model keys that the book has not been asked for yet, as many as it takes at once."""
+        return [key for key in np.unique(keys[keys > 0]).tolist() if key not in self._asked][:LOOKUPS]
 
     def learn(self, models: Iterable[tuple[int, str, str]], keys: Collection[int]) -> None:
         """Take note of models (key, provider, name): what has no price in the table gets the package's, if that has one."""
+        if len(self._asked) > REMEMBERED:
+            self._asked.clear()
         self._asked.update(keys)
         priced = set(self.prices["model_key"].tolist())
         lines = [

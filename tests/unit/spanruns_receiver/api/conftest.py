@@ -23,7 +23,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     insert(
         store,
         "runs_data",
-        run("a", 0, 2, trigger="api", tags=["red"], cost_usd=0.5, input="What?", input_size=5, parameters='{"n":1}'),
+        run(
+            "a",
+            0,
+            2,
+            trigger="api",
+            tags=["red"],
+            cost_usd=0.5,
+            input="What?",
+            input_size=5,
+            parameters='{"n":1}',
+            reported_cost_usd=0.9,
+            usage_mismatch=True,
+            unpriced_call_count=2,
+        ),
         run("a.1", 1, 1, parent_run_id="a", root_run_id="a", agent_name="writer", cost_usd=0.2, trigger="agent"),
         run("b/c d?", 60, 4, status="failed", error_type="ValueError", error_message="x" * 300, trigger="cli"),
         run("c", 120.25, 1, status="cancelled", kind="job", agent_name="na/me"),
@@ -34,7 +47,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         "tool_calls_data",
         *(call(f"t{n}", "a", n / 10, 0.05, tool_name="search", arguments="{}", result="[]") for n in range(5)),
     )
-    insert(store, "model_calls_data", call("m1", "a", 0.1, 0.2, model="gpt-x", input_tokens=60, cost_usd=0.3))
+    insert(
+        store,
+        "model_calls_data",
+        call("m1", "a", 0.1, 0.2, model="gpt-x", input_tokens=60, cost_usd=0.3, cost_source="prices"),
+    )
     insert(
         store,
         "otel_traces",

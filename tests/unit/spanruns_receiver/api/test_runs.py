@@ -169,6 +169,10 @@ def test_one_run(client: TestClient) -> None:
     assert [(sub["run_id"], sub["agent_name"], sub["started_at"]) for sub in run["sub_runs"]] == [
         ("a.1", "writer", "2026-01-15T12:00:01Z")
     ]
+    claims = ("reported_cost_usd", "usage_mismatch", "unpriced_call_count")
+    assert [run[name] for name in claims] == [0.9, True, 2]
+    other = client.get("/api/runs/c").json()
+    assert [other[name] for name in claims] == [None, False, 0]
 
 
 def test_a_run_id_can_have_any_characters(client: TestClient) -> None:
@@ -205,9 +209,8 @@ def test_tool_calls_of_a_run(client: TestClient) -> None:
 def test_model_calls_of_a_run(client: TestClient) -> None:
     """The same for models."""
     answer = client.get("/api/runs/a/model-calls").json()
-    assert [(call["model"], call["input_tokens"], call["cost_usd"]) for call in answer["model_calls"]] == [
-        ("gpt-x", 60, 0.3)
-    ]
+    (call,) = answer["model_calls"]
+    assert [call[name] for name in ("model", "input_tokens", "cost_usd", "cost_source")] == ["gpt-x", 60, 0.3, "prices"]
     assert client.get("/api/runs/c/model-calls").json() == {"model_calls": [], "total_count": 0, "has_more": False}
 
 

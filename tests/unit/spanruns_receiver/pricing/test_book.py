@@ -114,3 +114,55 @@ def test_a_changed_price_is_seen_in_time(bench: Bench, monkeypatch: pytest.Monke
     monkeypatch.setattr(book, "REFRESH_S", 0.0)
     bench.resolve()
     assert told(bench) == [("home-made", pytest.approx(0.0011), "prices")]
+
+
+def test_names_without_end_cost_little(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only so many new models are looked up in one pass, and only so many remembered; the rest follow in the next passes."""
+    monkeypatch.setattr(book, "LOOKUPS", 2)
+    monkeypatch.setattr(book, "REMEMBERED", 3)
+    names = ["gpt-4o", "gpt-4o-mini", "gpt-4.1", "o3"]
+    receive(bench, *(("openai", name) for name in names))
+    assert sum(cost is not None for _, cost, _ in told(bench)) == 2
+    bench.resolve()
+    assert [source for _, _, source in told(bench)] == ["prices"] * 4
+    receive(bench, ("openai", "o4-mini"))
+    assert len(bench.stage.prices._asked) <= 3 + 2
+
+
+def test_the_price_of_the_day_through_the_store(bench: Bench) -> None:
+    """A call costs what its model cost when the call was made, whatever it costs now; cached and reasoning tokens are parts."""
+    bench.store.command(
+        "INSERT INTO model_prices (provider, model, valid_from, input_usd_per_mtok, output_usd_per_mtok, "
+        "cache_read_usd_per_mtok, reasoning_usd_per_mtok) VALUES "
+        "('acme', 'm', '1970-01-01 00:00:00', 1000, 2000, 100, 4000), ('acme', 'm', '2100-01-01 00:00:00', 9000, 9000, NULL, NULL)"
+    )
+    usage = {"input_tokens": 1000, "cache_read.input_tokens": 400, "output_tokens": 100, "reasoning.output_tokens": 50}
+    receive(bench, ("acme", "m"), **usage)
+    (call,) = bench.rows("model_calls")
+    assert (call["cache_read_tokens"], call["reasoning_tokens"]) == (400, 50)
+    assert call["cost_usd"] == pytest.approx(0.6 + 0.04 + 0.1 + 0.2)
+
+
+def test_a_cost_that_nobody_knows_is_null_everywhere(bench: Bench) -> None:
+    """Never 0: not in the call, not in the run, not in the sum of runs; a known part is summed and the rest counted."""
+    receive(bench, ("nobody", "home-made"))
+    (call,), (run,) = bench.rows("model_calls"), bench.rows("runs")
+    assert (call["cost_usd"], call["cost_source"], run["cost_usd"], run["unpriced_call_count"]) == (None, "", None, 1)
+    assert rows(bench.store, "SELECT sum(cost_usd) AS cost FROM runs") == [{"cost": None}]
+
+
+def test_runs_that_claim_other_usage_are_listed(bench: Bench) -> None:
+    """The view has what was claimed beside the sums, of those runs where they differ."""
+    usage = {"gen_ai.usage.input_tokens": 100, "gen_ai.operation.name": "chat", "gen_ai.request.model": "home-made"}
+    claims = [("right", 100), ("wrong", 150)]
+    for number, (name, claimed) in enumerate(claims, 1):
+        agent = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": name,
+            "gen_ai.usage.input_tokens": claimed,
+        }
+        pieces = [span(1, "agent", agent, trace=number), span(2, "chat", usage, parent=1, trace=number)]
+        bench.receive(spans_request(pieces))
+    bench.resolve()
+    listed = rows(bench.store, "SELECT agent_name, reported_input_tokens, input_tokens, cost_usd FROM usage_mismatches")
+    assert listed == [{"agent_name": "wrong", "reported_input_tokens": 150, "input_tokens": 100, "cost_usd": None}]
