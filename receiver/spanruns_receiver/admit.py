@@ -77,9 +77,11 @@ class Admission:
         self._recent = recent
         metrics.memory_bytes.set_function(lambda: memory.used_bytes)
 
-    def export(self, signal: Signal, payload: bytes, *, door: str, again: bool = False) -> ExportResult:
+    def export(
+        self, signal: Signal, payload: bytes, *, door: str, again: bool = False, table: str = ""
+    ) -> ExportResult:
         """Make one protobuf `Export*ServiceRequest` durable; one that is sent `again` on purpose is taken
-        again.
+        again, for `table` only if one is given.
 
         Returns only when the request would survive a power cut, or when there is nothing in it to keep.
         Raises `Malformed` or `TooLarge` (repeating is useless), or `Overloaded` (nothing was taken, try again
@@ -87,7 +89,7 @@ class Admission:
         """
         started = time.perf_counter()
         with self.memory.hold(len(payload)):
-            result, outcome = self._export(signal, payload, again)
+            result, outcome = self._export(signal, payload, again, table)
         self.metrics.requests.labels(door, outcome).inc()
         self.metrics.acknowledge_seconds.observe(time.perf_counter() - started)
         return result
@@ -100,7 +102,7 @@ class Admission:
         """Why a request would be refused now, empty when it would not."""
         return self._spool.refusal()
 
-    def _export(self, signal: Signal, payload: bytes, again: bool) -> tuple[ExportResult, str]:
+    def _export(self, signal: Signal, payload: bytes, again: bool, table: str) -> tuple[ExportResult, str]:
         if len(payload) > self.max_request_bytes:
             raise TooLarge(f"the request has {len(payload)} bytes, the limit is {self.max_request_bytes}")
         metrics = self.metrics
@@ -112,18 +114,18 @@ class Admission:
             metrics.rejected_items.labels(signal).inc(checked.rejected)
         if not accepted:
             return result, "empty"
-        if self._made_durable(signal, payload, checked.items, again):
+        if self._made_durable(signal, payload, checked.items, again, table):
             metrics.accepted_items.labels(signal).inc(accepted)
             return result, "accepted"
         metrics.repeated_items.labels(signal).inc(accepted)
         return result, "repeated"
 
-    def _made_durable(self, signal: Signal, payload: bytes, items: int, again: bool) -> bool:
+    def _made_durable(self, signal: Signal, payload: bytes, items: int, again: bool, table: str) -> bool:
         """Whether the request is new; either way it is durable on return."""
         digest = self._spool.digest(signal, payload)
 
         def append() -> Future[int]:
-            return self._spool.append(signal, payload, items, digest)
+            return self._spool.append(signal, payload, items, digest, table)
 
         if again or self._recent is None:
             future: Future[int] | None = append()

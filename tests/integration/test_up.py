@@ -162,8 +162,13 @@ def test_spool_commands(tmp_path: Path) -> None:
     assert "queued for the next start" in spanruns("spool", "replay", "--all", *flags).stdout
     with running_up(data) as up:
         assert up.stop() == 0
-    (names,) = ask_store(data, "SELECT SpanName AS name FROM otel_traces ORDER BY name")
+    names, facts = ask_store(
+        data,
+        "SELECT SpanName AS name FROM otel_traces ORDER BY name",
+        "SELECT reinterpretAsUInt64(reverse(unhex(span_id))) - 1 AS n FROM span_facts ORDER BY n",
+    )
     assert names == [{"name": f"span {n}."} for n in (1, 2, 7)]
+    assert facts == [{"n": 1}, {"n": 2}]  # the letter was for one table: the others have what they took
 
 
 def test_replay_into_a_running_receiver(tmp_path: Path) -> None:
@@ -182,7 +187,8 @@ def test_replay_into_a_running_receiver(tmp_path: Path) -> None:
         assert "sent" in sent.stdout
         assert up.stop() == 0
     assert list(DeadLetters(data / "spool" / "dead")) == []
-    assert ask_store(data, "SELECT count() AS n FROM otel_traces") == [[{"n": 1}]]
+    counts = ask_store(data, "SELECT count() AS n FROM otel_traces", "SELECT count() AS n FROM span_facts")
+    assert counts == [[{"n": 1}], [{"n": 0}]]
 
 
 def test_doctor(tmp_path: Path) -> None:

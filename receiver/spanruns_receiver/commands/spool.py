@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from spanruns_receiver import options
 from spanruns_receiver.process import read_running
 from spanruns_receiver.settings import Settings, load_settings
 from spanruns_receiver.signals import NAMES
+
+if TYPE_CHECKING:
+    from spanruns_receiver.spool import DeadLetter
 
 spool = typer.Typer(help="Requests on disk: waiting for the store, or refused by it.", no_args_is_help=True)
 
@@ -70,7 +73,10 @@ def replay(
     every: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
     data: options.Data = None,
 ) -> None:
-    """Try to store dead letters again, through the running receiver, or at the next start of one."""
+    """Try to store dead letters again, through the running receiver, or at the next start of one.
+
+    Each goes into the table that refused it; what the others took of the request they have.
+    """
     from spanruns_receiver.spool import DeadLetters
 
     settings = load_settings(data=data)
@@ -84,14 +90,14 @@ def replay(
     for letter in chosen:
         payload = dead.payload(letter)
         if running:
-            _send(settings, running, letter.signal, payload)
+            _send(settings, running, letter, payload)
         else:
-            _append(settings.data / "spool", letter.signal, payload, letter.items)
+            _append(settings.data / "spool", letter, payload)
         dead.remove(letter)
         typer.echo(f"{letter.name}  {'sent' if running else 'queued for the next start'}")
 
 
-def _send(settings: Settings, running: dict[str, Any], signal: Any, payload: bytes) -> None:
+def _send(settings: Settings, running: dict[str, Any], letter: DeadLetter, payload: bytes) -> None:
     import ssl
     import urllib.error
     import urllib.request
@@ -100,10 +106,10 @@ def _send(settings: Settings, running: dict[str, Any], signal: Any, payload: byt
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(running["host"], running["host"])  # noqa: S104
     scheme = "https" if settings.tls_certificate else "http"
-    headers = {"content-type": PROTOBUF, AGAIN: "1"}
+    headers = {"content-type": PROTOBUF, AGAIN: letter.table}
     if settings.ingest_tokens:
         headers["authorization"] = f"Bearer {settings.ingest_tokens[0].get_secret_value()}"
-    url = f"{scheme}://{host}:{running['otlp_http']}{NAMES[signal].http_path}"
+    url = f"{scheme}://{host}:{running['otlp_http']}{NAMES[letter.signal].http_path}"
     request = urllib.request.Request(url, payload, headers, method="POST")  # noqa: S310 (our own process)
     context = ssl._create_unverified_context() if scheme == "https" else None  # noqa: S323 (the same)
     try:
@@ -114,12 +120,14 @@ def _send(settings: Settings, running: dict[str, Any], signal: Any, payload: byt
         raise typer.Exit(1) from error
 
 
-def _append(directory: Path, signal: Any, payload: bytes, items: int) -> None:
-    from spanruns_receiver.spool import Spool, SpoolLimits
+def _append(directory: Path, letter: DeadLetter, payload: bytes) -> None:
+    from spanruns_receiver.spool import Spool, SpoolLimits, can_be_alone
 
     spool = Spool(directory, SpoolLimits(2**62, 0))
     try:
-        spool.append(signal, payload, items, spool.digest(signal, payload)).result()
+        table = letter.table if can_be_alone(letter.table) else ""
+        digest = spool.digest(letter.signal, payload)
+        spool.append(letter.signal, payload, letter.items, digest, table).result()
     finally:
         spool.close()
 

@@ -23,6 +23,7 @@ from spanruns_receiver.doors.status import NotOtlp, message_of, retry_after_s, r
 from spanruns_receiver.health import CONTENT_TYPE, Health
 from spanruns_receiver.settings import Settings
 from spanruns_receiver.signals import NAMES, ExportResult, Signal, response
+from spanruns_receiver.spool import can_be_alone
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
-# A request with this header is stored even if it was stored before: how dead letters are sent again.
+# A request with this header is stored even if it was stored before: how dead letters are sent again. Its value may name the
+# only table to store it in.
 AGAIN = "spanruns-again"
 
 _SIGNALS: dict[str, Signal] = {names.http_path: signal for signal, names in NAMES.items()}
@@ -127,8 +129,7 @@ class HttpDoor:
             if content_type == TEXT:
                 raise NotOtlp(f"send {PROTOBUF} or {JSON}, not {headers.get('content-type')!r}", 415)
             payload = await self._read(headers, body)
-            again = AGAIN in headers
-            result = await self._handled(self._export, signal, payload, content_type, again)
+            result = await self._handled(self._export, signal, payload, content_type, headers.get(AGAIN))
         except _DisconnectedError:
             raise
         except Exception as error:
@@ -159,11 +160,12 @@ class HttpDoor:
         finally:
             self._inside -= 1
 
-    def _export(self, signal: Signal, body: bytes, content_type: str, again: bool) -> ExportResult:
+    def _export(self, signal: Signal, body: bytes, content_type: str, again: str | None) -> ExportResult:
         if content_type == JSON:
             with self._admission.memory.hold(len(body) * _JSON_MEMORY_FACTOR):
                 body = to_protobuf(signal, body)
-        return self._admission.export(signal, body, door="http", again=again)
+        table = again if again and can_be_alone(again) else ""
+        return self._admission.export(signal, body, door="http", again=again is not None, table=table)
 
     async def _discard(self, body: _Body) -> None:
         left = self._admission.max_request_bytes * _DISCARD_FACTOR

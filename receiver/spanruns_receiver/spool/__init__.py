@@ -3,7 +3,7 @@
 from spanruns_receiver.spool.dead import DeadLetter, DeadLetters
 from spanruns_receiver.spool.log import Spool, SpoolLimits
 from spanruns_receiver.spool.plan import Batch, Plan, PlanFile, read_plan
-from spanruns_receiver.spool.record import Damage, Record
+from spanruns_receiver.spool.record import Damage, Record, can_be_alone
 
 __all__ = [
     "Batch",
@@ -15,5 +15,6 @@ __all__ = [
     "Record",
     "Spool",
     "SpoolLimits",
+    "can_be_alone",
     "read_plan",
 ]

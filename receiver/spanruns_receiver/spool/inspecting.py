@@ -91,6 +91,9 @@ def _waiting(directory: Path) -> Iterator[Record]:
             continue
         with closing(segment):
             for record in segment.headers():
-                planned = any(b.signal == record.signal and b.first <= record.sequence <= b.last for b in plan.batches)
+                planned = any(
+                    (b.signal, b.alone) == (record.signal, record.table) and b.first <= record.sequence <= b.last
+                    for b in plan.batches
+                )
                 if planned or record.sequence >= plan.next_sequence:
                     yield record

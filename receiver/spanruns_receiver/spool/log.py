@@ -52,6 +52,7 @@ class _Pending:
     items: int
     digest: bytes
     received_at_ns: int
+    table: str
     durable: Future[int]
 
     @property
@@ -104,12 +105,13 @@ class Spool:
         """16 bytes that stand for this request in this spool."""
         return digest_of(signal, payload, self._seed)
 
-    def append(self, signal: Signal, payload: bytes, items: int, digest: bytes) -> Future[int]:
-        """Queue a request; the future has its sequence once it is durable, or raises `Overloaded`.
+    def append(self, signal: Signal, payload: bytes, items: int, digest: bytes, table: str = "") -> Future[int]:
+        """Queue a request, for `table` only if one is given; the future has its sequence once it is durable, or raises
+        `Overloaded`.
 
         Raises `Overloaded` at once when there is no room for it.
         """
-        pending = _Pending(signal, payload, items, digest, self._clock(), Future())
+        pending = _Pending(signal, payload, items, digest, self._clock(), table, Future())
         with self._work:
             refusal = self._refusal(pending.size_bytes)
             if refusal:
@@ -182,6 +184,7 @@ class Spool:
                     pending.items,
                     pending.received_at_ns,
                     pending.digest,
+                    pending.table,
                 )
             )
             buffers.append(pending.payload)

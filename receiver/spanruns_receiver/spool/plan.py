@@ -34,6 +34,7 @@ class Batch:
     """What goes into the store as one insert a table: all records of `signal` from sequence `first` to
     `last`.
 
+    With `alone` it has only those records that are for that table alone, else only those that are for every one.
     A batch that had to be split names the only `table` it is for, and one within a single request which
     `items` (from, below) of it. With `facts` the writer inserts the facts of its rows beside them; else the
     store maps them.
@@ -45,6 +46,7 @@ class Batch:
     table: str = ""
     items: tuple[int, int] | None = None
     facts: bool = False
+    alone: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,16 +22,31 @@ _SEGMENT = struct.Struct("<8sQ")
 SEGMENT_HEADER_BYTES = _SEGMENT.size
 
 MAGIC = b"\xf1SR\x01"
-# magic, signal, payload bytes, items, sequence, received at (unix ns), digest of the payload; then a CRC-32
+# magic, signal (and in the bits above 8 the table), payload bytes, items, sequence, received at (unix ns), digest of the payload; then a CRC-32
 # of all these.
 _RECORD = struct.Struct("<4sIIIQQ16s")
 _CHECKSUM = struct.Struct("<I")
+# Tables that a request may be for alone. Their places in this list are on disk: only ever add at the end.
+_TABLES = (
+    "",
+    "otel_traces",
+    "otel_logs",
+    "otel_metrics_gauge",
+    "otel_metrics_sum",
+    "otel_metrics_histogram",
+    "otel_metrics_exp_histogram",
+    "otel_metrics_summary",
+    "span_facts",
+)
 HEADER_BYTES = _RECORD.size + _CHECKSUM.size
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One request as it lies in a segment; `offset` and `size_bytes` are those of its payload."""
+    """One request as it lies in a segment; `offset` and `size_bytes` are those of its payload.
+
+    `table` is the only one that it is for: a dead letter that is replayed. Empty for those of clients.
+    """
 
     sequence: int
     signal: Signal
@@ -40,6 +55,7 @@ class Record:
     digest: bytes
     offset: int
     size_bytes: int
+    table: str = ""
 
     @property
     def end(self) -> int:
@@ -54,6 +70,11 @@ class Damage:
     offset: int
     size_bytes: int
     reason: str
+
+
+def can_be_alone(table: str) -> bool:
+    """Whether a request may be for `table` only."""
+    return table in _TABLES
 
 
 def digest_of(signal: Signal, payload: bytes | memoryview, seed: int) -> bytes:
@@ -75,10 +96,11 @@ def segment_seed(data: bytes | memoryview) -> int | None:
 
 
 def pack_header(
-    signal: Signal, sequence: int, size_bytes: int, items: int, received_at_ns: int, digest: bytes
+    signal: Signal, sequence: int, size_bytes: int, items: int, received_at_ns: int, digest: bytes, table: str = ""
 ) -> bytes:
     """The header that goes before a payload."""
-    head = _RECORD.pack(MAGIC, SIGNALS.index(signal), size_bytes, items, sequence, received_at_ns, digest)
+    kind = SIGNALS.index(signal) | _TABLES.index(table) << 8
+    head = _RECORD.pack(MAGIC, kind, size_bytes, items, sequence, received_at_ns, digest)
     return head + _CHECKSUM.pack(zlib.crc32(head))
 
 
@@ -88,14 +110,15 @@ def unpack_header(data: bytes | memoryview, offset: int, base: int = 0) -> Recor
     """
     if len(data) - offset < HEADER_BYTES:
         return None
-    magic, signal, size_bytes, items, sequence, received_at_ns, digest = _RECORD.unpack_from(data, offset)
-    if magic != MAGIC or signal >= len(SIGNALS):
+    magic, kind, size_bytes, items, sequence, received_at_ns, digest = _RECORD.unpack_from(data, offset)
+    signal, table = kind & 0xFF, kind >> 8
+    if magic != MAGIC or signal >= len(SIGNALS) or table >= len(_TABLES):
         return None
     (checksum,) = _CHECKSUM.unpack_from(data, offset + _RECORD.size)
     if checksum != zlib.crc32(data[offset : offset + _RECORD.size]):
         return None
     at = base + offset + HEADER_BYTES
-    return Record(sequence, SIGNALS[signal], items, received_at_ns, digest, at, size_bytes)
+    return Record(sequence, SIGNALS[signal], items, received_at_ns, digest, at, size_bytes, _TABLES[table])
 
 
 def scan(data: bytes, seed: int, base: int = 0) -> Iterator[Record | Damage]:

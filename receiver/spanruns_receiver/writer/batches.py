@@ -69,15 +69,16 @@ class Loaded:
 
 
 def plan_batches(requests: Requests, first: int, last: int, *, facts: bool) -> list[tuple[Batch, Requests]]:
-    """One batch a signal for the range that `requests` were read from.
+    """One batch a signal for the range that `requests` were read from, and one for each table that some are for alone.
 
     Whether the writer makes the facts is planned with it, so that a replay, also of a part, goes the same way.
     """
-    by_signal: dict[Signal, list[tuple[Record, bytes]]] = {}
+    by_kind: dict[tuple[Signal, str], list[tuple[Record, bytes]]] = {}
     for request in requests:
-        by_signal.setdefault(request[0].signal, []).append(request)
+        by_kind.setdefault((request[0].signal, request[0].table), []).append(request)
     return [
-        (Batch(signal, first, last, facts=facts and signal != "metrics"), found) for signal, found in by_signal.items()
+        (Batch(signal, first, last, table, facts=facts and signal != "metrics", alone=table), found)
+        for (signal, table), found in by_kind.items()
     ]
 
 
@@ -87,7 +88,9 @@ def read_batch(spool: Spool, batch: Batch) -> Requests:
     first = batch.first
     while first <= batch.last:
         requests, first = spool.read(first, batch.last, _READ_BYTES)
-        found += [request for request in requests if request[0].signal == batch.signal]
+        found += [
+            request for request in requests if (request[0].signal, request[0].table) == (batch.signal, batch.alone)
+        ]
     if batch.items is None:
         return found
     return [(record, slice_request(batch.signal, payload, *batch.items)) for record, payload in found]

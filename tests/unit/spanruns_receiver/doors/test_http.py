@@ -265,9 +265,9 @@ def test_overload_of_the_threads(tmp_path: Path) -> None:
         gate = threading.Event()
         export = front.admission.export
 
-        def slow(signal: Signal, payload: bytes, *, door: str, again: bool) -> object:
+        def slow(signal: Signal, payload: bytes, *, door: str, again: bool, table: str) -> object:
             gate.wait(20)
-            return export(signal, payload, door=door, again=again)
+            return export(signal, payload, door=door, again=again, table=table)
 
         front.admission.export = slow  # type: ignore[method-assign,assignment]
         limits = httpx.Limits(max_connections=32)

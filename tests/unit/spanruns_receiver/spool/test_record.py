@@ -35,7 +35,7 @@ def segment_of(payloads: list[bytes]) -> bytes:
 def test_header_round_trip() -> None:
     """A packed header says again everything that went into it."""
     digest = digest_of("logs", b"payload", SEED)
-    header = pack_header("logs", 2**40, 7, 12, 1_750_000_000_000_000_000, digest)
+    header = pack_header("logs", 2**40, 7, 12, 1_750_000_000_000_000_000, digest, "span_facts")
     assert unpack_header(header, 0, 100) == Record(
         sequence=2**40,
         signal="logs",
@@ -44,6 +44,7 @@ def test_header_round_trip() -> None:
         digest=digest,
         offset=100 + HEADER_BYTES,
         size_bytes=7,
+        table="span_facts",
     )
 
 

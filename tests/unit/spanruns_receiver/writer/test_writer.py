@@ -335,3 +335,26 @@ def test_crash_at_every_insert(tmp_path: Path, facts: bool, tables: list[str]) -
         letters = sorted((letter.table, letter.items) for letter in again.dead)
         assert letters == [(table, 1) for table in tables for _ in range(2)]
         again.close()
+
+
+def test_replayed_dead_letters_go_into_their_own_table(open_spool: SpoolMaker) -> None:
+    """A request that is for one table alone leaves the others alone, whatever it is planned together with, and split or not."""
+    spool = open_spool()
+    futures = [
+        spool.append("traces", payload, 2, spool.digest("traces", payload), table)
+        for payload, table in (
+            (traces(1, 2), ""),
+            (traces(3, 4), "otel_traces"),
+            (traces(5, 6), "span_facts"),
+            (traces(7, 8), "otel_traces"),
+            (traces(9, 10), ""),
+        )
+    ]
+    for future in futures:
+        future.result(10)
+    store = KeepingStore(fail=refusing("span 7."))
+    with running(spool, store, facts=True) as (writer, _):
+        assert writer.wait_until_stored(20)
+    assert store.names("otel_traces") == spans(1, 2, 3, 4, 8, 9, 10)
+    assert store.names("span_facts") == spans(1, 2, 5, 6, 9, 10)
+    assert [(letter.table, letter.items) for letter in spool.dead] == [("otel_traces", 1)]
