@@ -43,7 +43,7 @@ RUNS: Mapping[tuple[str, str, str], list[tuple[Any, ...]]] = {
     ("support-desk", "refund_agent", ""): [("agent", "failed", "", "PermissionError", 1, 1, 1, 140, 16, 0)],
     ("research", "Researcher", ""): [("agent", "success", "", "", 1, 0, 2, 52, 26, 0)],
     ("research", "Archivist", ""): [("agent", "success", "", "", 1, 1, 2, 54, 26, 0)],
-    ("research", "Reviewer", ""): [("agent", "failed", "", "_OTHER", 0, 0, 1, 0, 0, 0)],
+    ("research", "Reviewer", ""): [("agent", "failed", "", "openai.RateLimitError", 0, 0, 1, 0, 0, 0)],
     ("warehouse", "stock_clerk", ""): [
         ("agent", "success", "user", "", 2, 0, 0, 0, 0, 0),
         ("agent", "success", "user", "", 2, 1, 0, 0, 0, 0),
