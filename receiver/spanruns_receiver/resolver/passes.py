@@ -135,6 +135,10 @@ def _resolve(
 ) -> None:
     fed_since_us = int(fed_since.timestamp() * 1e6) if fed_since else None
     facts = _facts(store, batch)
+    if len(batch.traces) > 1 and facts["content_size"].sum(dtype=np.int64) > BATCH_CONTENT_BYTES:
+        for half in _halves(batch):
+            _resolve(store, stage, half, fed_since, passed)
+        return
     if facts["has_run_id"].any():
         batch, facts = _with_siblings(store, batch, facts)
     prices = _prices(store, stage, batch, facts)
@@ -142,10 +146,6 @@ def _resolve(
     if resolved.duplicates:  # spans that came twice: the engine picks the newer, which costs three times as much
         facts = _facts(store, batch, final=True)
         resolved = replace(resolve(facts, fed_since_us, prices), duplicates=True)
-    if len(batch.traces) > 1 and facts["content_size"].sum(dtype=np.int64) > BATCH_CONTENT_BYTES:
-        for half in _halves(batch):
-            _resolve(store, stage, half, fed_since, passed)
-        return
     version = time.time_ns() // 1000
     _write(store, stage, batch, resolved, version)
     if batch.old:

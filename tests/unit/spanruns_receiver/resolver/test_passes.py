@@ -6,10 +6,12 @@ import random
 import time
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from spanruns_receiver.resolver import passes
 
 from tests.support.resolving import Bench
 from tests.support.spans import exception, logs_request, record, span, spans_request, trace_id
@@ -170,6 +172,68 @@ def test_what_a_pass_no_longer_finds_is_gone(bench: Bench) -> None:
     receive(bench, pieces)
     bench.resolve()
     assert bench.everything() == in_one(bench, pieces)
+
+
+FAILED: dict[str, Any] = {"status": "error", "message": "Error code: 429"}
+
+
+def failing(kind: str, name: str) -> dict[str, Any]:
+    """A span's arguments for one that failed so."""
+    return {"status": "error", "message": f"{kind} said it", "events": [exception(name, f"{name} said it")]}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "calls", "expected"),
+    [
+        ("model", "_OTHER", [("chat", 10, "RateLimitError")], "RateLimitError"),
+        ("no type", "", [("chat", 10, "RateLimitError")], "RateLimitError"),
+        ("tool", "_OTHER", [("chat", 10, ""), ("tool", 20, "NotFound")], "NotFound"),
+        ("model before tool", "_OTHER", [("chat", 30, "RateLimitError"), ("tool", 40, "NotFound")], "RateLimitError"),
+        ("the latest", "_OTHER", [("chat", 10, "First"), ("chat", 20, "Last")], "Last"),
+        ("overcome", "_OTHER", [("chat", 10, "RateLimitError"), ("chat", 2000, "")], "_OTHER"),
+        ("own word", "ValueError", [("chat", 10, "RateLimitError")], "ValueError"),
+        ("no call", "_OTHER", [("chat", 10, "")], "_OTHER"),
+    ],
+)
+def test_a_failure_without_a_type_is_told_by_the_call_that_explains_it(
+    bench: Bench, name: str, kind: str, calls: list[tuple[str, int, str]], expected: str
+) -> None:
+    """The latest failed model call directly below, else the latest tool call, unless the model answered after it."""
+    del name
+    pieces = [span(1, "invoke_agent a", RUN | ({"error.type": kind} if kind else {}), end_ms=5000, **FAILED)]
+    for number, (role, start_ms, error) in enumerate(calls, 2):
+        attributes = (MODEL if role == "chat" else TOOL) | ({"error.type": error} if error else {})
+        end = failing(role, error) if error else {}
+        pieces.append(span(number, role, attributes, parent=1, start_ms=start_ms, end_ms=start_ms + 5, **end))
+    bench.receive(spans_request(pieces))
+    bench.resolve()
+    (run,) = bench.rows("runs")
+    assert (run["status"], run["error_type"]) == ("failed", expected)
+    assert run["error_message"] == ("Error code: 429" if expected in (kind, "_OTHER") else f"{expected} said it")
+    assert run["error_class"] == (
+        "rate_limit" if "429" in run["error_message"] or "Rate" in expected else run["error_class"]
+    )
+
+
+def test_a_run_that_succeeded_is_told_nothing(bench: Bench) -> None:
+    """A failed tool does not fail its run, nor does its error stand there."""
+    tool = span(2, "execute_tool t", TOOL, parent=1, **failing("tool", "NotFound"))
+    bench.receive(spans_request([span(1, "invoke_agent a", RUN, end_ms=5000), tool]))
+    bench.resolve()
+    (run,) = bench.rows("runs")
+    told = ("status", "error_type", "error_message", "error_class", "error_fingerprint")
+    assert [run[name] for name in told] == ["success", "", "", "", ""]
+
+
+def test_a_batch_with_much_text_is_halved(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little text a pass may hold, the rows are the same."""
+    pieces = crew()
+    expected = in_one(bench, pieces)
+    bench.clear()
+    monkeypatch.setattr(passes, "BATCH_CONTENT_BYTES", 1)
+    receive(bench, pieces)
+    bench.resolve()
+    assert bench.everything() == expected
 
 
 def test_a_trace_of_20_000_spans_in_a_chain(bench: Bench) -> None:
