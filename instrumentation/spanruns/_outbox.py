@@ -92,6 +92,7 @@ class Outbox(Generic[T]):
 
     def _start_fresh(self) -> None:
         self.counts = Counts()
+        self._handled = 0  # queued items that have been sent or dropped
         self._queue: deque[T] = deque()
         self._parcels: deque[_Parcel] = deque()
         self._parcel_bytes = 0
@@ -105,6 +106,7 @@ class Outbox(Generic[T]):
         self._not_before = 0.0
         self._backoff_s = FIRST_BACKOFF_S
         self._deadline: float | None = None
+        self._closing = False
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -119,8 +121,8 @@ class Outbox(Generic[T]):
         Never blocks, never raises. `urgent` sends it at once together with what is queued.
         """
         queue = self._queue
-        if self._closed or len(queue) >= self._max_items:
-            self._drop([self._owner(item)])
+        if self._closing or len(queue) >= self._max_items:
+            self._drop([self._owner(item)], say=not self._closing)
             return
         queue.append(item)
         self.counts.queued += 1
@@ -147,13 +149,19 @@ class Outbox(Generic[T]):
                 return
             self._thread = thread
 
-    def _drop(self, owners: Sequence[object]) -> None:
+    def _drop(self, owners: Sequence[object], *, say: bool = True) -> None:
         self.counts.dropped += len(owners)
-        _guard.warn_once(
-            f"dropped {self.name}", "spanruns: dropping %s, they come faster than they can be sent", self.name
-        )
+        if say:
+            _guard.warn_once(
+                f"dropped {self.name}", "spanruns: dropping %s, they come faster than they can be sent", self.name
+            )
         if self._dropped is not None:
             self._dropped(owners)
+
+    def _lose(self, owners: Sequence[object]) -> None:
+        """Drop items that had been queued."""
+        self._handled += len(owners)
+        self._drop(owners)
 
     def _main(self) -> None:
         mark_own_thread()
@@ -205,7 +213,7 @@ class Outbox(Generic[T]):
                 try:
                     ready.append(self._ready(item))
                 except Exception:
-                    self._drop([owner])
+                    self._lose([owner])
                     _guard.swallow(f"preparing {self.name}")
                 else:
                     owners.append(owner)
@@ -217,7 +225,7 @@ class Outbox(Generic[T]):
             body = self._pack(ready)
         except Exception:
             if len(ready) == 1:
-                self._drop(owners)
+                self._lose(owners)
                 _guard.swallow(f"encoding {self.name}")
                 return
             for item, owner in zip(ready, owners, strict=True):  # one bad item must not cost its batch
@@ -231,7 +239,7 @@ class Outbox(Generic[T]):
         self._parcels.append(_Parcel(body, owners))
         self._parcel_bytes += len(body)
         while self._parcel_bytes > self._max_bytes and len(self._parcels) > 1:
-            self._drop(self._take_parcel().owners)
+            self._lose(self._take_parcel().owners)
 
     def _take_parcel(self) -> _Parcel:
         parcel = self._parcels.popleft()
@@ -250,12 +258,13 @@ class Outbox(Generic[T]):
         self._backoff_s = FIRST_BACKOFF_S
         self._take_parcel()
         if answer.outcome == "accepted":
+            self._handled += len(parcel.owners)
             self.counts.sent += len(parcel.owners) - answer.rejected_items
             self.counts.dropped += answer.rejected_items
             if answer.rejected_items:
                 _guard.warn_once("partial", "spanruns: the endpoint refused some %s: %s", self.name, answer.reason)
             return
-        self._drop(parcel.owners)
+        self._lose(parcel.owners)
         _guard.warn_once(f"rejected {self.name}", "spanruns: the endpoint refuses %s: %s", self.name, answer.reason)
 
     def _back_off(self, answer: Answer) -> None:
@@ -278,30 +287,38 @@ class Outbox(Generic[T]):
         return not (self._queue or self._parcels or self._busy)
 
     def flush(self, timeout_s: float, patience_s: float | None = None) -> bool:
-        """Send everything now.
+        """Send everything that has been queued by now.
 
         False if `timeout_s` ran out, or nothing was taken for `patience_s` meanwhile.
         """
+        if self._closed:
+            return self.is_empty
         end = time.monotonic() + timeout_s
         patience_s = timeout_s if patience_s is None else patience_s
         give_up, sent = time.monotonic() + patience_s, self.counts.sent
+        queued = self.counts.queued  # what comes meanwhile is not waited for: there may be no end of it
+
+        def done() -> bool:
+            return self.is_empty or self._handled >= queued
+
         self._deadline, self._not_before = end, 0.0
         try:
-            while not self.is_empty and (now := time.monotonic()) < min(end, give_up):
+            while not done() and (now := time.monotonic()) < min(end, give_up):
                 self._hurry.set()
                 self.wake()
                 if self._thread is None:
                     self._send_round()
                 with self._changed:
-                    self._changed.wait_for(lambda: self.is_empty, min(0.05, end - now))
+                    self._changed.wait_for(done, min(0.05, end - now))
                 if self.counts.sent != sent:
                     give_up, sent = time.monotonic() + patience_s, self.counts.sent
-            return self.is_empty
+            return done()
         finally:
             self._deadline = None
 
     def close(self, timeout_s: float, patience_s: float | None = None) -> bool:
-        """Flush, then take no more items."""
+        """Take no more items, and send those that are there."""
+        self._closing = True
         done = self.flush(timeout_s, patience_s)
         self._closed = True
         self._wake.set()

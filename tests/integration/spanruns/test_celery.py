@@ -35,7 +35,11 @@ def test_tasks_are_queued_runs_and_recycled_workers_lose_nothing(sink: Sink, tmp
         sink.wait(lambda sink: len([s for s in sink.spans if s.name in ("import_orders", "inside")]) == 6, 60)
     finally:
         worker.terminate()
-        worker.wait(30)
+        try:
+            worker.wait(15)
+        except subprocess.TimeoutExpired:  # one in ten hangs in billiard's own clean-up, with and without us
+            worker.kill()
+            worker.wait()
     runs = [span.attributes for span in sink.spans if span.name == "import_orders"]
     assert {run["spanruns.run.id"] for run in runs} == queued
     assert sorted(run["spanruns.run.parameters"] for run in runs) == [f'{{"number":{n}}}' for n in range(5)]

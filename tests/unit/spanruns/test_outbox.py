@@ -215,6 +215,30 @@ def test_flush_of_nothing_starts_no_thread(make: Make) -> None:
     assert outbox._thread is None
 
 
+def test_flush_waits_for_what_is_there(make: Make, way: Way) -> None:
+    """A thread that goes on putting items does not hold up who flushes."""
+    outbox = make(max_items=1_000_000)
+    stop = threading.Event()
+
+    def forever() -> None:
+        while not stop.wait(0.0005):
+            outbox.put("more")
+
+    thread = threading.Thread(target=forever)
+    thread.start()
+    try:
+        outbox.put("a")
+        assert outbox.flush(10)
+        assert outbox.close(10)
+        sent = outbox.counts.sent
+        assert outbox.flush(10)
+    finally:
+        stop.set()
+        thread.join()
+    assert outbox.counts.sent == sent
+    assert any(b"a" in body.split(b",") for body in way.bodies)
+
+
 def test_closed_outbox_takes_nothing(make: Make, way: Way) -> None:
     """After closing items are dropped, and counted."""
     outbox = make()
