@@ -128,7 +128,8 @@ class Served:
         while time.monotonic() < deadline:
             found = self.metrics()
             state = (found["spool_bytes"], found["resolver_facts"], found["resolver_passes"])
-            if state != last or state[0]:
+            behind = found["resolver_facts"] < found.get('batch_rows_sum{table="span_facts"}', 0.0)
+            if state != last or state[0] or behind:
                 last, since, cpu_s = state, time.monotonic(), self.watched.cpu_s()
             elif time.monotonic() - since > 3 * POLL_S:
                 return since, cpu_s
