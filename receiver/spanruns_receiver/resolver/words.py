@@ -66,11 +66,13 @@ class Words:
 
     def errors_of(self, span_key: NDArray[np.uint64], told_by: NDArray[np.uint64]) -> dict[str, bytes]:
         """For spans the error's type and message as the facts of `told_by` (0: nobody) say them."""
+        names = ("error_type", "error_message")
+        if not told_by.any():
+            return dict.fromkeys(names, EMPTY * len(span_key))
         row = np.full(len(span_key), -1, np.int64)
-        if told_by.any():
-            place, found = _matches(told_by, self._facts["span_key"])
-            row[place] = found
-        return {name: b"".join(self._texts(name).packed(row)) for name in ("error_type", "error_message")}
+        place, found = _matches(told_by, self._facts["span_key"])
+        row[place] = found
+        return {name: b"".join(self._texts(name).packed(row)) for name in names}
 
     def block(self, version: int) -> tuple[Block, int]:
         """The columns of `runs_data`, ready to be written, and the number of rows."""
