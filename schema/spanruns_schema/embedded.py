@@ -18,20 +18,8 @@ from spanruns_schema.store import DATABASE, Parameters, Settings, literal
 
 MAX_IDLE_CONNECTIONS = 8
 
-# What the engine is started with. Its defaults are those of a server that has the machine for itself: caches of gigabytes, and a
-# look at its memory twenty times a second, which is a third of the CPU of doing nothing.
-ENGINE_SETTINGS: dict[str, int | float] = {
-    "memory_worker_period_ms": 1000,
-    "memory_worker_purge_dirty_pages_threshold_ratio": 0.005,
-    "mark_cache_size": 64 * 2**20,
-    "primary_index_cache_size": 64 * 2**20,
-    "index_mark_cache_size": 32 * 2**20,
-    "query_condition_cache_size": 16 * 2**20,
-    "compiled_expression_cache_size": 32 * 2**20,
-    "text_index_tokens_cache_size": 16 * 2**20,
-    "text_index_header_cache_size": 16 * 2**20,
-    "text_index_postings_cache_size": 32 * 2**20,
-}
+ENGINE_CONFIG = Path(__file__).with_name("engine.xml")
+"""What the engine is started with, in the form of a ClickHouse server's configuration."""
 
 
 class EmbeddedStore:
@@ -54,7 +42,7 @@ class EmbeddedStore:
         self._lock = threading.Lock()
         self._closed = False
         # The engine lives as long as one connection does: this one keeps it, and is never used for statements.
-        self._keeper = self._open("?" + "&".join(f"{name}={value}" for name, value in ENGINE_SETTINGS.items()))
+        self._keeper = self._open(f"?config-file={ENGINE_CONFIG}")
         self._keeper.query(f"CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic")
 
     def query(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
-from spanruns_schema.embedded import ENGINE_SETTINGS
+from spanruns_schema.embedded import ENGINE_CONFIG
 from spanruns_schema.errors import ConfigError, StoreUnavailable
 from spanruns_schema.store import open_store, rows
 
@@ -32,13 +33,17 @@ def test_a_missing_embedded_store_is_not_made(directory: Path) -> None:
     assert not directory.exists()
 
 
-def test_the_engine_runs_with_small_caches(directory: Path) -> None:
-    """The engine takes every one of our settings, none is unknown to it."""
+def test_the_engine_takes_every_setting_of_its_file(directory: Path) -> None:
+    """None of the settings that the engine is started with is unknown to it."""
     store = open_store(str(directory))
-    changed = rows(
-        store,
-        "SELECT name, value FROM system.server_settings WHERE name IN {names:Array(String)}",
-        {"names": [*ENGINE_SETTINGS]},
-    )
-    assert {row["name"]: float(row["value"]) for row in changed} == ENGINE_SETTINGS
+    wanted = {one.tag: one for one in ElementTree.parse(ENGINE_CONFIG).getroot()}
+    of_tables = {one.tag: float(one.text or "") for one in wanted.pop("merge_tree")}
+    of_server = {name: float(one.text or "") for name, one in wanted.items()}
+    for table, settings in (("server_settings", of_server), ("merge_tree_settings", of_tables)):
+        found = rows(
+            store,
+            f"SELECT name, value FROM system.{table} WHERE changed AND name IN {{names:Array(String)}}",
+            {"names": [*settings]},
+        )
+        assert {row["name"]: float(row["value"]) for row in found} == settings
     store.close()
