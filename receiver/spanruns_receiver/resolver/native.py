@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spanruns_receiver.decode.block import header, varint
+
 Ints = NDArray[np.int64]
 
 NUMBERS: Mapping[str, np.dtype[Any]] = {
@@ -83,7 +85,7 @@ def write(columns: Sequence[tuple[str, str, bytes]], rows: int) -> bytes:
     """One block of columns (name, type, values as `numbers`, `nullable`, `strings` or `lists` give them)."""
     parts = [varint(len(columns)), varint(rows)]
     for name, kind, values in columns:
-        parts += [string(name.encode()), string(kind.encode()), values]
+        parts += [header(name, kind), values]
     return b"".join(parts)
 
 
@@ -100,16 +102,6 @@ def nullable(kind: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> byt
 def string(value: bytes) -> bytes:
     """A string as it is written."""
     return varint(len(value)) + value
-
-
-def varint(value: int) -> bytes:
-    """`value` in ClickHouse's variable-length form: 7 bits a byte, lowest first."""
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def unpacked(text: bytes) -> bytes:
