@@ -28,7 +28,7 @@ def until(found: Callable[[], T], timeout_s: float = 30) -> T:
     end = time.monotonic() + timeout_s
     while not (answer := found()):
         assert time.monotonic() < end, "did not happen"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return answer
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.stored import Stored, until
-from tests.support.up import Up, ask_store
+from tests.support.up import Up, ask_store, running_up
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -80,6 +81,14 @@ MANY = """
 """
 
 
+def started(stack: ExitStack, data: Path, *flags: str) -> tuple[Up, Stored]:
+    """A running process and what asks it, both closed with the stack."""
+    up = stack.enter_context(running_up(data, *flags))
+    stored = Stored(up)
+    stack.callback(stored.close)
+    return up, stored
+
+
 def wait_for_spans(stored: Stored, count: int) -> None:
     """Until so many are stored."""
     until(lambda: stored.rows("SELECT count() AS n FROM spanruns.otel_traces")[0]["n"] > count)
@@ -91,22 +100,22 @@ def wait_for_spans(stored: Stored, count: int) -> None:
 def test_restarts(tmp_path: Path, count: int) -> None:
     """While the receiver is killed and started again, twice, what the runs say was ended is what is stored."""
     data = tmp_path / "data"
-    up = Up(data)
-    flags = ("--http-port", str(up.ports["otlp_http"]))
-    stored = Stored(up)
-    process = stored.start(MANY.replace("COUNT", str(count)))
-    for share in (0.2, 0.5):
-        wait_for_spans(stored, int(share * count))
-        assert process.poll() is None
-        stored.close()
-        up.kill()
-        up = Up(data, *flags)
-        stored = Stored(up)
-    said, _ = process.communicate(timeout=180)
-    assert said == "True\n"
-    until(lambda: stored.rows("SELECT count() AS n FROM spanruns.runs WHERE status = 'success'")[0]["n"] == count, 60)
-    stored.close()
-    up.stop()
+    with ExitStack() as stack:
+        up, stored = started(stack, data)
+        port = str(up.ports["otlp_http"])
+        process = stack.enter_context(stored.start(MANY.replace("COUNT", str(count))))
+        stack.callback(process.kill)
+        for share in (0.2, 0.5):
+            wait_for_spans(stored, int(share * count))
+            assert process.poll() is None
+            up.kill()
+            up, stored = started(stack, data, "--http-port", port)
+        said, _ = process.communicate(timeout=180)
+        assert said == "True\n"
+        until(
+            lambda: stored.rows("SELECT count() AS n FROM spanruns.runs WHERE status = 'success'")[0]["n"] == count, 60
+        )
+        assert up.stop() == 0
     query = (
         "SELECT count() AS runs, sum(spans_reported) AS reported, sum(spans_stored) AS stored, "
         "countIf(spans_reported != spans_stored) AS different FROM spanruns.runs"
