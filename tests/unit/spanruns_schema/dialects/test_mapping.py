@@ -1100,6 +1100,20 @@ OTHERS = [
         provider="openai",
         input_tokens=7,
     ),
+    # AG2
+    case(
+        "conversation user",
+        {"gen_ai.operation.name": "conversation", "ag2.span.type": "conversation", "gen_ai.agent.name": "user"},
+        dialect="ag2",
+        role="workflow",
+        name="user",
+    ),
+    case(
+        "record_usage model_call",
+        {"ag2.span.type": "usage"},
+        dialect="ag2",
+        name="record_usage model_call",
+    ),
     # Traceloop, LlamaIndex: a tool is a task
     case(
         "FunctionTool.task",
