@@ -52,8 +52,11 @@ def _run_name(task_name: str) -> str | None:
 
 
 def _from_beat() -> bool:
-    """True in the process of `celery beat`."""
-    return "celery" in sys.argv[0].rpartition("/")[2] and "beat" in sys.argv[1:]
+    """True in the process of `celery beat`, and in the one that `celery worker --beat` has for it."""
+    if "celery" in sys.argv[0] and "beat" in sys.argv[1:]:
+        return True
+    process = getattr(sys.modules.get("billiard.process"), "current_process", None)
+    return process is not None and process().name == "Beat"
 
 
 def _before_run(task_id: str = "", task: Any = None, **_: object) -> None:

@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.sink import Sink
 
 SERVICES = Path(__file__).with_name("services")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("beat", "--schedule", "FOLDER/times"), ("worker", "--beat", "--concurrency=1", "--schedule", "FOLDER/times")],
+)
+def test_beat_is_a_schedule(sink: Sink, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """A task that beat sends is a queued run which its schedule triggered, in a process of its own or beside a worker."""
+    (tmp_path / "queue").mkdir()
+    env = {
+        **os.environ,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
+        "SPANRUNS_RAISE": "1",
+        "QUEUE_FOLDER": str(tmp_path / "queue"),
+        "PYTHONWARNINGS": "ignore",
+    }
+    arguments = [word.replace("FOLDER", str(tmp_path)) for word in command]
+    beat = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "celery_service", *arguments],
+        env=env,
+        cwd=SERVICES,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        sink.wait(lambda sink: sink.events("queued"), 60)
+    finally:
+        os.killpg(beat.pid, signal.SIGKILL)
+        beat.wait()
+    told = sink.events("queued")[0].attributes
+    words = ("gen_ai.agent.name", "spanruns.run.trigger", "spanruns.run.trigger_detail")
+    assert [told[word] for word in words] == ["import_orders", "schedule", "import_orders"]
 
 
 def test_tasks_are_queued_runs_and_recycled_workers_lose_nothing(sink: Sink, tmp_path: Path) -> None:

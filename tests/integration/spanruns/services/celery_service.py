@@ -12,6 +12,7 @@ app.conf.update(
     broker_transport_options={"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder},
     worker_max_tasks_per_child=2,
     task_default_queue="jobs",
+    beat_schedule={"every moment": {"task": "import_orders", "schedule": 0.5, "args": (100,)}},
 )
 
 
