@@ -845,6 +845,61 @@ OTHERS = [
         output='{"error": "Failed to invoke Tool `boom`"}',
         output_size=41,
     ),
+    # Haystack 2: calls are components
+    case(
+        "haystack.component.run",
+        {
+            "haystack.component.type": "OpenAIGenerator",
+            "haystack.component.name": "llm",
+            "haystack.component.input_types": '{"prompt": "str"}',
+            "haystack.component.output": '{"meta": [{"model": "gpt", "usage": {"prompt_tokens": 20}}]}',
+        },
+        dialect="haystack",
+        role="model",
+        name="gpt",
+        operation="chat",
+        input_tokens=20,
+        output='{"meta": [{"model": "gpt", "usage": {"prompt_tokens": 20}}]}',
+        output_size=60,
+    ),
+    case(
+        "haystack.component.run",
+        {
+            "haystack.component.type": "OpenAITextEmbedder",
+            "haystack.component.input_types": '{"text": "str"}',
+            "haystack.component.output": '{"meta": {"model": "small"}}',
+        },
+        dialect="haystack",
+        role="model",
+        name="small",
+        operation="embeddings",
+        output='{"meta": {"model": "small"}}',
+        output_size=28,
+    ),
+    case(
+        "haystack.component.run",
+        {
+            "haystack.component.type": "ToolInvoker",
+            "haystack.component.output": '{"tool_messages": [{"content": [{"tool_call_result": {"result": "no", '
+            '"origin": {"tool_name": "get", "arguments": {"a": 1}, "id": "c1"}, "error": true}}]}]}',
+        },
+        dialect="haystack",
+        role="tool",
+        name="get",
+        tool_call_id="c1",
+        input='{"a":1}',
+        input_size=7,
+        output="no",
+        output_size=2,
+        status="failed",
+        error_type="_OTHER",
+    ),
+    case(
+        "haystack.component.run",
+        {"haystack.component.type": "OpenAIGenerator"},
+        dialect="haystack",
+        name="haystack.component.run",
+    ),
     # CrewAI's own names of agents are hashes
     case(
         "execute agent",
@@ -1113,6 +1168,43 @@ OTHERS = [
         {"ag2.span.type": "usage"},
         dialect="ag2",
         name="record_usage model_call",
+    ),
+    # Traceloop, MCP
+    case(
+        "get.tool",
+        {
+            "traceloop.span.kind": "tool",
+            "traceloop.entity.name": "get",
+            "traceloop.entity.input": '{"tool_name": "get", "arguments": {"a": 1}}',
+        },
+        scope="opentelemetry.instrumentation.mcp.instrumentation",
+        dialect="traceloop",
+        role="tool",
+        is_shadow=True,
+        name="get",
+        input='{"a":1}',
+        input_size=7,
+    ),
+    # Traceloop JS, LangChain: a tool is a task, a piece of a graph a workflow
+    case(
+        "execute_tool DynamicStructuredTool",
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "traceloop.span.kind": "task",
+            "traceloop.entity.output": '{"kwargs": {"name": "get"}}',
+        },
+        scope="@traceloop/instrumentation-langchain",
+        dialect="traceloop",
+        role="tool",
+        name="get",
+        output='{"kwargs": {"name": "get"}}',
+        output_size=27,
+    ),
+    case(
+        "workflow RunnableLambda",
+        {"traceloop.span.kind": "workflow", "traceloop.workflow.name": "RunnableLambda"},
+        dialect="traceloop",
+        name="workflow RunnableLambda",
     ),
     # Traceloop, LlamaIndex: a tool is a task
     case(
