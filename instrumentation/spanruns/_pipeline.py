@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 _TRIGGER: Final = ("spanruns.run.trigger", "spanruns.run.trigger_detail")
 EVENT_DELAY_S: Final = 0.05
 PUSH_DELAY_S: Final = 0.25
+MAX_EARLY: Final = 64
+"""Runs that ended before spans below them, looked at when their root ends."""
 EXIT_PATIENT_S: Final = 10.0
 """Longest exit while the endpoint takes what is left; one that takes nothing is given up after `exit_s`."""
 
@@ -95,6 +98,7 @@ class Pipeline:
         self.metrics: RunMetrics | None = None
         self.meter_provider: MeterProvider | None = None
         self.closing = False
+        self._ended_first: deque[RunState] = deque(maxlen=MAX_EARLY)
         self._push = False
         self._parent_decides = False
 
@@ -107,7 +111,9 @@ class Pipeline:
 
         One with open spans below it waits with the others, so that its counts have those that end in a moment.
         """
-        ended_root = item.is_run and item.span.parent is None and not (item.run is not None and item.run.has_open)
+        if item.run is not None and item.is_run and item.run.has_open:
+            self._ended_first.append(item.run)
+        ended_root = item.is_run and item.span.parent is None and not self._has_open(item.run)
         if self.processor.sends:
             self.spans.put(item, urgent=ended_root)
             return
@@ -115,6 +121,12 @@ class Pipeline:
         if ended_root:
             self._push = True
             self.spans.wake()
+
+    def _has_open(self, root: RunState | None) -> bool:
+        """True if spans of a run that has ended are still open in the trace of this one."""
+        early = [state for state in self._ended_first.copy() if state.has_open]
+        self._ended_first = deque(early, MAX_EARLY)
+        return root is not None and any(state.trace_id == root.trace_id for state in early)
 
     def _push_theirs(self) -> float | None:
         """Have the service's own exporter send a run's end now rather than with its next batch (our thread)."""
