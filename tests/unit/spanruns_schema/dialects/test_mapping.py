@@ -1143,7 +1143,6 @@ OTHERS = [
         {
             "gen_ai.operation.name": "embedding",
             "gen_ai.request.model": "small",
-            "gen_ai.response.model": "none",
             "gen_ai.system": "openai",
             "gen_ai.usage.input_tokens": "7",
         },
@@ -1275,7 +1274,7 @@ CASES = [*GENAI, *ERRORS, *OTHERS]
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, Any]]]:
     """The fact of every case, all received at once."""
     store = EmbeddedStore(tmp_path_factory.mktemp("store"))
-    bench = Bench(store)
+    bench = Bench(store, shared=True)
     bench.receive(*(spans_request([_span(number, of)], scope=of.scope) for number, of in enumerate(CASES, 1)))
     yield rows(store, "SELECT * FROM span_facts ORDER BY trace_id")
     store.close()
