@@ -49,7 +49,7 @@ def test_the_schema_applies_and_stays(server: ServerStore) -> None:
 @pytest.mark.parametrize("name", ["pydantic_ai", "mcp_native", "google_adk"])
 def test_captures_become_the_same_rows(server: ServerStore, name: str) -> None:
     """What is inserted and resolved over the wire is what the embedded engine gives."""
-    bench = Bench(server)
+    bench = Bench(server, shared=True)
     bench.clear()
     expected = expected_outcomes()[name]
     bench.receive(*map(request, expected["files"]))
@@ -59,7 +59,7 @@ def test_captures_become_the_same_rows(server: ServerStore, name: str) -> None:
 
 def test_the_same_token_inserts_once(server: ServerStore) -> None:
     """A repeated insert changes nothing, in the table and behind its views."""
-    bench = Bench(server)
+    bench = Bench(server, shared=True)
     bench.clear()
     columns = ["Timestamp", "TraceId", "SpanId"]
     line = b"\t".join([b"2026-11-21 00:00:00", b"a" * 32, b"b" * 16]) + b"\n"

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from spanruns_receiver.decode import decode
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from spanruns_receiver.decode import Signal, decode
 from spanruns_schema import migrate
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.store import Store, open_store, rows
@@ -28,6 +29,7 @@ from tests.support.spans import logs_request, record
 EXPECTED = expected_outcomes()
 SETTLED_S = 60.0
 TABLES = ("runs", "tool_calls", "model_calls")
+REQUESTS: dict[Signal, type] = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest}
 LIVE_TRACE = 0xBEEF
 
 
@@ -89,9 +91,8 @@ def through_a_receiver(directory: Path, requests: list[Any]) -> dict[str, list[d
     store = EmbeddedStore(directory)
     try:
         bench = Bench(store)
-        for request in requests:
-            is_log = isinstance(request, ExportLogsServiceRequest)
-            bench.receive(request.SerializeToString(), signal="logs" if is_log else "traces")
+        for of, kind in REQUESTS.items():
+            bench.receive(*(one.SerializeToString() for one in requests if isinstance(one, kind)), signal=of)
         bench.resolve()
         return everything(store)
     finally:

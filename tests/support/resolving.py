@@ -27,11 +27,15 @@ TABLES = (
 
 
 class Bench:
-    """A store with the schema, and what a receiver does with requests, step by step."""
+    """A store with the schema, and what a receiver does with requests, step by step.
 
-    def __init__(self, store: Store) -> None:
+    `shared`: the store maps raw rows to facts, as a server does where others write too; else that is done here.
+    """
+
+    def __init__(self, store: Store, *, shared: bool = False) -> None:
         self.store = store
-        migrate.apply(store)
+        self._shared = shared
+        migrate.apply(store, shared=shared)
         for table in TABLES:  # captures and made-up times are older than what a store keeps
             store.command(f"ALTER TABLE {table} REMOVE TTL")
         self.stage = Stage(store)
@@ -43,7 +47,7 @@ class Bench:
 
     def receive(self, *payloads: bytes, signal: Signal = "traces") -> None:
         """Decode requests and insert them as one batch."""
-        for table, block in decode(signal, payloads).blocks.items():
+        for table, block in decode(signal, payloads, facts=not self._shared).blocks.items():
             if block.rows:
                 self.store.insert(table, block.columns, block.native)
 

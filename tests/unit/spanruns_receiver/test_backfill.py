@@ -31,7 +31,7 @@ RUN = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "boss"}
 def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A store that all tests of the module use."""
     store = EmbeddedStore(tmp_path_factory.mktemp("store"))
-    yield Bench(store)
+    yield Bench(store, shared=True)
     store.close()
 
 

@@ -32,7 +32,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     assert len(lines) < 30
     (folder / "parley.toml").write_text(example[1])
     store = EmbeddedStore(tmp_path / "store")
-    bench = Bench(store)
+    bench = Bench(store, shared=True)
     for name, sql in mapping_views(load(folder)).items():
         store.command(f"ALTER TABLE {name} MODIFY QUERY {sql.partition(' AS' + chr(10))[2]}")
     yield bench
