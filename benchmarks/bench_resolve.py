@@ -12,21 +12,25 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
+import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
-import spans
 from spanruns_receiver.decode import decode
 from spanruns_receiver.resolver.loop import Resolver
 from spanruns_receiver.resolver.stage import Stage
 from spanruns_schema import migrate
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.store import rows
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import spans
 
 SPANS_PER_TRACE = 20
 TRACES_PER_BLOCK = 1_000
@@ -38,7 +42,7 @@ class Meter:
     """CPU by phase, and the memory of the process after its first tenth and at the end: the same, if it is bounded."""
 
     def __init__(self) -> None:
-        self.cpu_s: Counter[str] = Counter()
+        self.cpu_s: defaultdict[str, float] = defaultdict(float)
         self.rss_bytes: dict[str, list[int]] = {}
         self._process = psutil.Process()
 
@@ -68,7 +72,7 @@ def main() -> None:
 def _run(store: EmbeddedStore, traces: int, profile: bool) -> None:
     migrate.apply(store, shared=False)
     spans.SPANS_PER_TRACE = SPANS_PER_TRACE
-    statements = Counter[str]()
+    statements = defaultdict[str, float](float)
     resolver = Resolver(store)
     with Stage(store) as stage:
         _receive(store, Meter(), 1, FULL)
@@ -96,9 +100,9 @@ def _receive(store: EmbeddedStore, meter: Meter, traces: int, number: int) -> No
             store.insert(table, block.columns, block.native)
 
 
-def _profiled(store: EmbeddedStore) -> Counter[str]:
+def _profiled(store: EmbeddedStore) -> defaultdict[str, float]:
     """CPU of every call of the store from here on, by the first words of the statement."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
 
     def timed(name: str) -> Any:
         call = getattr(store, name)
@@ -118,7 +122,7 @@ def _profiled(store: EmbeddedStore) -> Counter[str]:
     return seconds
 
 
-def _print(store: EmbeddedStore, meter: Meter, traces: int, statements: Counter[str]) -> None:
+def _print(store: EmbeddedStore, meter: Meter, traces: int, statements: Mapping[str, float]) -> None:
     thousands = traces * SPANS_PER_TRACE / 1000
     counts = {
         table: rows(store, f"SELECT count() AS n FROM {table}")[0]["n"]
@@ -136,7 +140,7 @@ def _print(store: EmbeddedStore, meter: Meter, traces: int, statements: Counter[
         print(
             f"{phase:14}{seconds:9.2f}{1000 * seconds / thousands:20.2f}{seconds / raw:15.2f}{early:14.0f}{late:7.0f}"
         )
-    for statement, seconds in statements.most_common(20):
+    for statement, seconds in sorted(statements.items(), key=lambda item: -item[1])[:20]:
         print(f"{1000 * seconds / thousands:8.3f} ms  {statement}")
 
 

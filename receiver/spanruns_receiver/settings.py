@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     door_threads: int = Field(16, ge=1, le=256, description="Requests that each OTLP port handles at a time.")
     body_timeout_s: float = Field(30.0, gt=0, description="Time that a client has to send the body of a request.")
 
-    batch_bytes: int = Field(8 * MIB, ge=1024, description="Requests are inserted together up to this many bytes.")
+    batch_bytes: int = Field(16 * MIB, ge=1024, description="Requests are inserted together up to this many bytes.")
     batch_interval_ms: int = Field(
         100, ge=0, description="Least time between two inserts; the first after a pause is made at once."
     )

@@ -29,7 +29,10 @@ from tests.support.spans import logs_request, record
 EXPECTED = expected_outcomes()
 SETTLED_S = 60.0
 TABLES = ("runs", "tool_calls", "model_calls")
-REQUESTS: dict[Signal, type] = {"traces": ExportTraceServiceRequest, "logs": ExportLogsServiceRequest}
+REQUESTS: dict[Signal, type[ExportTraceServiceRequest | ExportLogsServiceRequest]] = {
+    "traces": ExportTraceServiceRequest,
+    "logs": ExportLogsServiceRequest,
+}
 LIVE_TRACE = 0xBEEF
 
 

@@ -102,7 +102,9 @@ class RunDetail(RunSummary):
     reported_output_tokens: int | None
     reported_cost_usd: float | None
     usage_mismatch: bool = Field(description="Whether that claim differs from the sum of its model calls.")
-    unpriced_call_count: int = Field(description="Model calls with tokens but no known price: `cost_usd` is without them.")
+    unpriced_call_count: int = Field(
+        description="Model calls with tokens but no known price: `cost_usd` is without them."
+    )
     spans_reported: int | None = Field(description="Spans that the service says it has sent.")
     spans_stored: int
     sub_runs: list[SubRun]
