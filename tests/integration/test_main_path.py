@@ -88,8 +88,19 @@ class Api:
         return found
 
 
+def children() -> set[int]:
+    """The processes below this one."""
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def others() -> set[int]:
+    """What other tests keep running."""
+    return children()
+
+
+@pytest.fixture(scope="module")
+def up(others: set[int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A running `spanruns up`."""
     with running_up(tmp_path_factory.mktemp("main") / "data") as up:
         yield up
@@ -362,7 +373,7 @@ def test_further_rounds(rows: Rows, up: Up, api: Api) -> None:
         assert [service.wait(15) for service in services] == [0] * len(services)
 
 
-def test_no_process_is_left(rows: Rows, up: Up) -> None:
+def test_no_process_is_left(rows: Rows, up: Up, others: set[int]) -> None:
     """Of the demo and its services nothing runs any more."""
     assert rows
     left = [
@@ -371,4 +382,4 @@ def test_no_process_is_left(rows: Rows, up: Up) -> None:
         if "spanruns_receiver.demo.agents" in " ".join(process.info["cmdline"] or ())
     ]
     assert left == []
-    assert [child.pid for child in psutil.Process().children(recursive=True)] == [up.process.pid]
+    assert children() - others == {up.process.pid}
