@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import json
 import logging
-import os
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,11 +23,11 @@ from spanruns_receiver.doors.grpc import GrpcDoor
 from spanruns_receiver.doors.http import HttpDoor
 from spanruns_receiver.health import Health
 from spanruns_receiver.opening import OpeningStore
+from spanruns_receiver.ready import told_in
 from spanruns_receiver.recent import RecentRequests
 from spanruns_receiver.serve import Tls, WebServer, listen
 from spanruns_receiver.settings import Settings
 from spanruns_receiver.spool import Damage, Spool, SpoolLimits
-from spanruns_receiver.spool.files import write_whole
 from spanruns_receiver.writer import Pace, Writer
 
 _log = logging.getLogger(__name__)
@@ -58,10 +57,9 @@ class Ports:
     api: int | None = None
     clickhouse: int | None = None
 
-    def as_json(self, host: str) -> bytes:
-        """What a ready file holds."""
-        ports = {name: port for name, port in vars(self).items() if port is not None}
-        return json.dumps({**ports, "pid": os.getpid(), "host": host}).encode() + b"\n"
+    def opened(self) -> dict[str, int]:
+        """Those that are open, by name."""
+        return {name: port for name, port in vars(self).items() if port is not None}
 
 
 class _Resolver(Protocol):
@@ -227,12 +225,8 @@ class Process:
         return grpc_door.port, web.port
 
     def _tell(self, stack: ExitStack, ports: Ports) -> None:
-        files = [self._settings.data / RUNNING_FILE]
-        if self._settings.ready_file:
-            files.append(self._settings.ready_file)
-        for file in files:
-            stack.callback(file.unlink, missing_ok=True)
-            write_whole(file, ports.as_json(self._settings.host))
+        for file in (self._settings.data / RUNNING_FILE, self._settings.ready_file):
+            stack.enter_context(told_in(file, **ports.opened(), host=self._settings.host))
 
     def _drain(self, writer: Writer) -> None:
         if not writer.stop(self._settings.drain_timeout_s):

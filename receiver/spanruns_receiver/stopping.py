@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def stop_at_signals() -> threading.Event:
@@ -17,6 +21,17 @@ def stop_at_signals() -> threading.Event:
             os._exit(128 + number)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         signal.signal(number, on_signal)
     return stop
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """`stop_at_signals` for a block; after it the signals do what they did before."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield stop_at_signals()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -21,6 +16,7 @@ from spanruns_receiver import backfill as backfilling
 from spanruns_receiver import options
 from spanruns_receiver.commands.schema import refuse_if_served, schema
 from spanruns_receiver.settings import load_settings
+from spanruns_receiver.stopping import stoppable
 from spanruns_receiver.times import parse_time
 
 STOPPED = 130
@@ -49,7 +45,7 @@ def backfill(
     opened = open_store(settings.store_url, create=False)
     try:
         migrate.apply(opened, shared=not settings.embedded)
-        with _stoppable() as stop, _Bar(stop, start) as bar:
+        with stoppable() as stop, _Bar(stop, start) as bar:
             done = backfilling.backfill(opened, start, end, restart=restart, on_progress=bar.show)
     finally:
         opened.close()
@@ -96,24 +92,6 @@ class _Bar:
             self._bar.stop()
             self._console.print(f"stopped; with --from {self._start} it goes on at {_said(progress.until)}")
             raise typer.Exit(STOPPED)
-
-
-@contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second signal ends the process at once."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _said(time: datetime) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from contextlib import ExitStack
 
 import typer
@@ -12,6 +10,7 @@ from spanruns_schema.errors import ConfigError
 from spanruns_receiver import options
 from spanruns_receiver.cli import set_up_logging
 from spanruns_receiver.opening import OpeningStore
+from spanruns_receiver.ready import told_in
 from spanruns_receiver.serve import WebServer, listen
 from spanruns_receiver.settings import Settings, load_settings
 from spanruns_receiver.stopping import stop_at_signals
@@ -53,11 +52,9 @@ def query(
 def _serve(settings: Settings, stack: ExitStack) -> int:
     """The port that answers until `stack` is closed."""
     from spanruns_receiver.api import create_app
-    from spanruns_receiver.spool.files import write_whole
 
     if settings.ready_file:
         settings.ready_file.unlink(missing_ok=True)
-        stack.callback(settings.ready_file.unlink, missing_ok=True)
     sock = listen(settings.host, settings.api_port, "api_port")
     stack.callback(sock.close)
     store = OpeningStore(settings.store_url, applies_schema=False)
@@ -65,7 +62,5 @@ def _serve(settings: Settings, stack: ExitStack) -> int:
     server = WebServer(create_app(store, settings), sock, "api")
     server.start()
     stack.callback(server.stop, _GRACE_S)
-    if settings.ready_file:
-        told = {"api": server.port, "pid": os.getpid(), "host": settings.host}
-        write_whole(settings.ready_file, json.dumps(told).encode() + b"\n")
+    stack.enter_context(told_in(settings.ready_file, api=server.port, host=settings.host))
     return server.port

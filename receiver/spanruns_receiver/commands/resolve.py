@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import threading
 
 import typer
@@ -14,6 +12,7 @@ from spanruns_receiver import options
 from spanruns_receiver.cli import set_up_logging
 from spanruns_receiver.commands.schema import refuse_if_served
 from spanruns_receiver.opening import OpeningStore
+from spanruns_receiver.ready import told_in
 from spanruns_receiver.settings import Settings, load_settings
 from spanruns_receiver.stopping import stop_at_signals
 
@@ -69,21 +68,17 @@ def _open(store: OpeningStore, settings: Settings, stop: threading.Event) -> boo
 
 def _run(store: OpeningStore, settings: Settings, stop: threading.Event) -> None:
     from spanruns_receiver.resolver import Resolver
-    from spanruns_receiver.spool.files import write_whole
 
     resolver = Resolver(store)
     thread = threading.Thread(target=resolver.run_forever, args=(stop,), name="resolver", daemon=True)
     thread.start()
-    try:
-        if settings.ready_file:
-            write_whole(settings.ready_file, json.dumps({"pid": os.getpid()}).encode() + b"\n")
-        typer.echo("resolving")
-        stop.wait()
-        typer.echo("stopping: resolving what is there", err=True)
-    finally:
-        stop.set()
-        resolver.poke()
-        thread.join(_GRACE_S)
-        if settings.ready_file:
-            settings.ready_file.unlink(missing_ok=True)
+    with told_in(settings.ready_file):
+        try:
+            typer.echo("resolving")
+            stop.wait()
+            typer.echo("stopping: resolving what is there", err=True)
+        finally:
+            stop.set()
+            resolver.poke()
+            thread.join(_GRACE_S)
     _log.info("resolved %d facts in %d passes", resolver.resolved_facts, resolver.passes)
