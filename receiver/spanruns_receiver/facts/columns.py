@@ -49,6 +49,7 @@ FACTS: tuple[tuple[str, str], ...] = (
     ("tool_type", LABEL),
     ("operation", LABEL),
     ("provider", LABEL),
+    ("response_id", "String"),
     ("time_to_first_chunk_ms", "Nullable(Float64)"),
     ("input_tokens", "UInt64"),
     ("output_tokens", "UInt64"),

@@ -65,7 +65,7 @@ _NO_RUN: Fact = {
     "heartbeat_interval_ms": 0,
     "waiting_for": b"",
 }
-_NO_MODEL: Fact = {"operation": b"", "provider": b"", "time_to_first_chunk_ms": None}
+_NO_MODEL: Fact = {"operation": b"", "provider": b"", "response_id": b"", "time_to_first_chunk_ms": None}
 _NO_TOOL: Fact = {"tool_call_id": b"", "tool_type": b""}
 _NO_USAGE: Fact = {
     "input_tokens": 0,
@@ -304,6 +304,7 @@ def _model(reading: Reading, raw: Raw) -> Fact:
     return {
         "operation": reading.operation(raw),
         "provider": reading.provider(raw),
+        "response_id": reading.field("response_id")(raw),
         "time_to_first_chunk_ms": None if seconds is None else seconds * 1000,
     }
 

@@ -203,6 +203,7 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
         "tool_type": only(tool, field("tool_type")),
         "operation": only(model, mapping.operation()),
         "provider": only(model, mapping.provider()),
+        "response_id": only(model, field("response_id")),
         "time_to_first_chunk_ms": only(model, f"toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000", "NULL"),
         "input_tokens": f"{tokens('input_tokens')}"
         + (f" + if({excluded}, {tokens('cache_read_tokens')} + {tokens('cache_write_tokens')}, 0)" if excluded else ""),

@@ -48,6 +48,7 @@ pub struct Fact<'r> {
     pub tool_type: Text<'r>,
     pub operation: Text<'r>,
     pub provider: Text<'r>,
+    pub response_id: Text<'r>,
     pub time_to_first_chunk_ms: Option<f64>,
     pub input_tokens: u64,
     pub output_tokens: u64,
@@ -123,6 +124,7 @@ columns! {
     tool_type: Labels,
     operation: Labels,
     provider: Labels,
+    response_id: Strings,
     time_to_first_chunk_ms: Optional,
     input_tokens: Numbers,
     output_tokens: Numbers,
@@ -189,6 +191,7 @@ impl Facts {
         self.tool_type.push(&fact.tool_type);
         self.operation.push(&fact.operation);
         self.provider.push(&fact.provider);
+        self.response_id.push(&fact.response_id);
         self.time_to_first_chunk_ms.push(float(fact.time_to_first_chunk_ms));
         self.input_tokens.push(fact.input_tokens.to_le_bytes());
         self.output_tokens.push(fact.output_tokens.to_le_bytes());

@@ -288,6 +288,7 @@ impl<'r> Maker<'_, 'r> {
             Some(name) => Cow::Borrowed(name),
             None => provider,
         };
+        fact.response_id = row.first(&fields.response_id);
         let seconds = numbers::double(&row.first(&fields.time_to_first_chunk_s));
         fact.time_to_first_chunk_ms = seconds.map(|seconds| seconds * 1000.0);
     }

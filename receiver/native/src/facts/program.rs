@@ -156,7 +156,7 @@ macro_rules! fields {
 
 fields! {
     agent_name workflow_name agent_id agent_version tool_name tool_call_id tool_type arguments result operation model
-    provider time_to_first_chunk_s input output input_tokens output_tokens cache_read_tokens cache_write_tokens
+    provider response_id time_to_first_chunk_s input output input_tokens output_tokens cache_read_tokens cache_write_tokens
     reasoning_tokens cost_usd session_id user_id tags workspace environment error_type error_message run_id
     parent_run_id run_kind trigger trigger_detail run_status queued_at waiting_ms waiting_for parameters
     rows_processed progress_done progress_total dry_run sla_ms spans_reported heartbeat_interval_ms
