@@ -16,6 +16,7 @@ FACTS: tuple[tuple[str, str], ...] = (
     ("started_at", TIME),
     ("ended_at", TIME),
     ("dialect", LABEL),
+    ("scope", LABEL),
     ("role", LABEL),
     ("is_shadow", "Bool"),
     ("is_entry", "Bool"),

@@ -152,6 +152,7 @@ def _span(mappings: Mappings, row: Row, resource: dict[bytes, bytes]) -> Fact:
         "started_at": start // 1000,
         "is_entry": kind in _ENTRIES,
         "ended_at": 0 if marker else (start + duration) // 1000,
+        "scope": scope,
         "service_name": service,
     }
     fact.update(_shared(reading, raw, reading.role(raw), parent_id))
@@ -176,6 +177,7 @@ def _record(reading: Reading, row: Row, attributes: Mapping[bytes, bytes], event
         "started_at": (started if started > 0 else time) // 1000,
         "is_entry": False,
         "ended_at": 0,
+        "scope": b"",
         "service_name": service,
         **_shared(reading, raw, b"workflow" if workflow else b"run", parent_id),
         "status": b"",

@@ -28,7 +28,7 @@ FACTS_WRITTEN = "spanruns:facts"
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror)$"
 
 TRACEBACK = r"(?s)^(.+?)\s*Traceback \(most recent call last\):.*$"
-TYPE_IN_MESSAGE = r"^([A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
+TYPE_IN_MESSAGE = r"^(Error|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
 TEXT_AFTER_TYPE = r"(?s)^[\w.]+(?:\(['\"]?(.*?)['\"]?,?\)|: (.*))$"
 INTERNAL_TAG = r"^(seq|graph):step:\d+$"
 
@@ -66,6 +66,7 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "is_entry": "SpanKind IN ('Server', 'Consumer', 'SPAN_KIND_SERVER', 'SPAN_KIND_CONSUMER')",
         "ended_at": "if(marker_, toDateTime64(0, 6, 'UTC'), "
         "toDateTime64(Timestamp + toIntervalNanosecond(Duration), 6, 'UTC'))",
+        "scope": "ScopeName",
         **_shared(mapping),
         "status": f"multiIf({field('run_status')} != '', {field('run_status')}, cancelled_, 'cancelled', "
         "failed_, 'failed', is_ok_, 'success', '')",
@@ -122,6 +123,7 @@ def event_facts_select(dialects: Sequence[Dialect]) -> str:
         "event_at": "toDateTime64(Timestamp, 6, 'UTC')",
         "started_at": "toDateTime64(if(started_ > 0, fromUnixTimestamp64Nano(started_, 'UTC'), Timestamp), 6, 'UTC')",
         "ended_at": "toDateTime64(0, 6, 'UTC')",
+        "scope": "''",
         **_shared(mapping),
         "status": "''",
         "error_type": "''",

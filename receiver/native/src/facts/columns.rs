@@ -15,6 +15,7 @@ pub struct Fact<'r> {
     pub started_at: i64,
     pub ended_at: i64,
     pub dialect: &'r [u8],
+    pub scope: &'r [u8],
     pub role: &'r [u8],
     pub is_shadow: bool,
     pub is_entry: bool,
@@ -91,6 +92,7 @@ columns! {
     started_at: Numbers,
     ended_at: Numbers,
     dialect: Labels,
+    scope: Labels,
     role: Labels,
     is_shadow: Numbers,
     is_entry: Numbers,
@@ -155,6 +157,7 @@ impl Facts {
         self.started_at.push(fact.started_at.to_le_bytes());
         self.ended_at.push(fact.ended_at.to_le_bytes());
         self.dialect.push(fact.dialect);
+        self.scope.push(fact.scope);
         self.role.push(fact.role);
         self.is_shadow.push([u8::from(fact.is_shadow)]);
         self.is_entry.push([u8::from(fact.is_entry)]);

@@ -92,6 +92,7 @@ impl<'p> FactMaker<'p> {
             started_at: started,
             is_entry: matches!(span.kind, b"Server" | b"Consumer"),
             ended_at: microseconds(span.end),
+            scope: &head.scope_name,
             service_name: &head.resource.service,
             ..Fact::default()
         };

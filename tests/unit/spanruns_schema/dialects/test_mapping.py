@@ -117,6 +117,7 @@ GENAI = [
             "gen_ai.usage.cache_read.input_tokens": 5,
             "gen_ai.usage.cache_creation.input_tokens": 4,
             "gen_ai.usage.reasoning.output_tokens": 3,
+            "gen_ai.response.id": "r-1",
             "gen_ai.response.time_to_first_chunk": 0.25,
             "operation.cost": 0.001,
         },
@@ -130,6 +131,7 @@ GENAI = [
         cache_read_tokens=5,
         cache_write_tokens=4,
         reasoning_tokens=3,
+        response_id="r-1",
         time_to_first_chunk_ms=250,
         cost_usd=0.001,
     ),
@@ -1292,7 +1294,7 @@ def test_span(facts: list[dict[str, Any]], number: int) -> None:
         for name, value in facts[number].items()
         if name not in LEFT_OUT and value not in ("", None, 0, []) and not str(value).startswith("1970-")
     }
-    assert fact == NOTHING | CASES[number].fact
+    assert fact == NOTHING | {"scope": CASES[number].scope} | CASES[number].fact
 
 
 def test_all_cases_are_there(facts: list[dict[str, Any]]) -> None:
