@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from spanruns_schema.dialects import load
-from spanruns_schema.dialects.mapping import CANCELLED, INTERNAL_TAG, TEXT_AFTER_TYPE, TYPE_IN_MESSAGE
+from spanruns_schema.dialects.mapping import CANCELLED, INTERNAL_TAG, STACK, TEXT_AFTER_TYPE, TYPE_IN_MESSAGE
 from spanruns_schema.dialects.program import Program, compile_program
 
 from spanruns_receiver.facts import json_text, numbers
@@ -27,6 +27,7 @@ def _anchored(expression: str) -> re.Pattern[bytes]:
 
 
 _CANCELLED = _anchored(CANCELLED)
+_STACK = _anchored(STACK)
 _TYPE_IN_MESSAGE = _anchored(TYPE_IN_MESSAGE)
 _TEXT_AFTER_TYPE = _anchored(TEXT_AFTER_TYPE)
 _INTERNAL_TAG = _anchored(INTERNAL_TAG)
@@ -214,11 +215,12 @@ def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
 
 
 def _error(reading: Reading, raw: Raw) -> tuple[bytes, bytes]:
-    """Type and message. A traceback glued to the message is not the message; a type may stand in front of it only."""
+    """Type and message. Frames glued to the message are not the message; a type may stand in front of it only."""
     kind, message = reading.field("error_type")(raw), reading.field("error_message")(raw)
     at = message.find(_TRACEBACK, 1)
     if at > 0:
         message = message[:at].rstrip(_SPACE) or message[:1]
+    message = _STACK.sub(rb"\1", message)
     message = cut(message)
     if not message or kind not in (b"", b"_OTHER", b"Exception"):
         return kind, message

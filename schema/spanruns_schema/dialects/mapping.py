@@ -28,7 +28,11 @@ FACTS_WRITTEN = "spanruns:facts"
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror)$"
 
 TRACEBACK = r"(?s)^(.+?)\s*Traceback \(most recent call last\):.*$"
-TYPE_IN_MESSAGE = r"^(Error|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
+STACK = r"(?s)^(?:.*?\n\n)??([\w.$]+(?: \[\w+\])?(?:: .*?)?)\n[ \t]+at .+$"
+"""What JavaScript and Java put under a message: what stands in front of the frames says it again, with its type."""
+TYPE_IN_MESSAGE = (
+    r"^(Error|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
+)
 TEXT_AFTER_TYPE = r"(?s)^[\w.]+(?:\(['\"]?(.*?)['\"]?,?\)|: (.*))$"
 INTERNAL_TAG = r"^(seq|graph):step:\d+$"
 
@@ -76,7 +80,8 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
     kind, message = field("error_type"), field("error_message")
     # A traceback glued to the message is not the message; a type may stand in front of it only: `KeyError('x')`, `KeyError: x`.
     error = {
-        "message_": f"if({message} = '', '', substringUTF8(replaceRegexpOne({message}, {quote(TRACEBACK)}, '\\\\1'), 1, {CONTENT_LIMIT}))",
+        "message_": f"if({message} = '', '', substringUTF8(replaceRegexpOne("
+        f"replaceRegexpOne({message}, {quote(TRACEBACK)}, '\\\\1'), {quote(STACK)}, '\\\\1'), 1, {CONTENT_LIMIT}))",
         "said_": f"if({message} = '' OR {kind} NOT IN ('', '_OTHER', 'Exception'), '', extract(message_, {quote(TYPE_IN_MESSAGE)}))",
         "type_": f"if(said_ != '', said_, {kind})",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",

@@ -14,6 +14,7 @@ from spanruns_schema.dialects.mapping import (
     CONTENT_LIMIT,
     INTERNAL_TAG,
     LIFECYCLE,
+    STACK,
     TEXT_AFTER_TYPE,
     TYPE_IN_MESSAGE,
 )
@@ -115,6 +116,7 @@ class Program(NamedTuple):
     content_limit: int
     cancelled: str
     internal_tag: str
+    stack: str
     type_in_message: str
     text_after_type: str
 
@@ -131,6 +133,7 @@ def compile_program(dialects: Sequence[Dialect]) -> Program:
         content_limit=CONTENT_LIMIT,
         cancelled=CANCELLED,
         internal_tag=INTERNAL_TAG,
+        stack=STACK,
         type_in_message=TYPE_IN_MESSAGE,
         text_after_type=TEXT_AFTER_TYPE,
     )

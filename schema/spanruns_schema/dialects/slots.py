@@ -148,7 +148,7 @@ def _uses(dialects: Sequence[Dialect], lists: dict[str, list[str]]) -> dict[str,
 
 def scoped(dialect: Dialect, source: str) -> str:
     """The source, tied to its dialect (`dialect|source`) where it would mean something else in others."""
-    bare = "." not in source
+    bare = "." not in source.partition("#")[0]
     if source.startswith("$") or (dialect.name == BASE and not bare):
         return source
     return f"{dialect.name}|{source}" if bare or (not _is_plain(source) and "#" not in source) else source

@@ -348,13 +348,17 @@ impl<'r> Maker<'_, 'r> {
         }
     }
 
-    /// Type and message. A traceback glued to the message is not the message; a type may stand in front of it only.
+    /// Type and message. Frames glued to the message are not the message; a type may stand in front of it only.
     fn error(&self) -> (Text<'r>, Text<'r>) {
         let kind = self.row.first(&self.fields.error_type);
         let mut message = self.row.first(&self.fields.error_message);
         if let Some(at) = find(&message, TRACEBACK, 1) {
             let spaces = message[..at].iter().rev().take_while(|byte| SPACE.contains(byte)).count();
             message = shortened(message, (at - spaces).max(1));
+        }
+        let said = self.program.stack.captures(&message).and_then(|found| found.get(1)).map(|said| said.range());
+        if let Some(said) = said {
+            message = Cow::Owned(message[said].to_vec());
         }
         let size = cut(&message, self.program.content_limit).len();
         message = shortened(message, size);

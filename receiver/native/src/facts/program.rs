@@ -94,6 +94,7 @@ pub struct Given {
     content_limit: usize,
     cancelled: String,
     internal_tag: String,
+    stack: String,
     type_in_message: String,
     text_after_type: String,
 }
@@ -217,6 +218,7 @@ pub struct Program {
     pub content_limit: usize,
     pub cancelled: Regex,
     pub internal_tag: Regex,
+    pub stack: Regex,
     pub type_in_message: Regex,
     pub text_after_type: Regex,
 }
@@ -231,6 +233,7 @@ impl Program {
             content_limit: given.content_limit,
             cancelled: regex(&given.cancelled)?,
             internal_tag: regex(&given.internal_tag)?,
+            stack: regex(&given.stack)?,
             type_in_message: regex(&given.type_in_message)?,
             text_after_type: regex(&given.text_after_type)?,
         };

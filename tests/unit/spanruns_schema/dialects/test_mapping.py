@@ -278,6 +278,43 @@ ERRORS = [
         error_type="_OTHER",
         error_message="it broke",
     ),
+    # JavaScript and Java: frames under the message, in front of them the message once more
+    case(
+        "execute_tool frames",
+        {"gen_ai.operation.name": "execute_tool"},
+        told={
+            "status": "error",
+            "message": "no\n\nsuch\n\nRateError: no\n\nsuch\n    at call (file:///a.mjs:1:2)\n    at run",
+        },
+        dialect="genai",
+        role="tool",
+        name="frames",
+        status="failed",
+        error_type="RateError",
+        error_message="no\n\nsuch",
+    ),
+    case(
+        "execute_tool only frames",
+        {"gen_ai.operation.name": "execute_tool"},
+        told={"status": "error", "message": "Error: broke\n    at call (file:///a.mjs:1:2)"},
+        dialect="genai",
+        role="tool",
+        name="only frames",
+        status="failed",
+        error_type="Error",
+        error_message="broke",
+    ),
+    case(
+        "execute_tool bare type",
+        {"gen_ai.operation.name": "execute_tool"},
+        told={"status": "error", "message": "\n\nParentCommand\n    at a.b [as f] (c.js:1)"},
+        dialect="genai",
+        role="tool",
+        name="bare type",
+        status="failed",
+        error_type="_OTHER",
+        error_message="ParentCommand",
+    ),
     case(
         "execute_tool f",
         {"gen_ai.operation.name": "execute_tool"},
@@ -752,9 +789,30 @@ OTHERS = [
         error_type="RuntimeError",
         error_message="tool exploded",
     ),
+    # ADK for JavaScript: what failed has neither status nor attributes
+    case(
+        "execute_tool boom",
+        {},
+        scope="gcp.vertex.agent",
+        dialect="google_adk",
+        role="tool",
+        name="boom",
+        status="failed",
+        error_type="_OTHER",
+    ),
+    case(
+        "call_llm",
+        {},
+        scope="gcp.vertex.agent",
+        dialect="google_adk",
+        role="model",
+        operation="chat",
+        status="failed",
+        error_type="_OTHER",
+    ),
     case(
         "execute_tool (merged tools)",
-        {},
+        {"gcp.vertex.agent.event_id": "e-1"},
         scope="gcp.vertex.agent",
         dialect="google_adk",
         role="ignored",
@@ -781,6 +839,36 @@ OTHERS = [
     ),
     case("tools/list", {"mcp.method.name": "tools/list"}, scope="fastmcp", dialect="mcp", name="tools/list"),
     # Langfuse, Laminar
+    case(
+        "asks",
+        {
+            "langfuse.observation.type": "span",
+            "langfuse.observation.metadata.ls_integration": "langchain_create_agent",
+            "langfuse.observation.metadata.lc_agent_name": "asks",
+        },
+        dialect="langfuse",
+        role="run",
+        name="asks",
+    ),
+    case(
+        "agent",
+        {
+            "langfuse.observation.type": "agent",
+            "langfuse.observation.metadata.langgraph_node": "agent",
+        },
+        dialect="langfuse",
+        role="chain",
+        name="agent",
+    ),
+    case(
+        "get",
+        {"langfuse.observation.type": "tool", "langfuse.observation.output": '{"kwargs": {"content": "sunny"}}'},
+        dialect="langfuse",
+        role="tool",
+        name="get",
+        output="sunny",
+        output_size=5,
+    ),
     case(
         "llm",
         {
@@ -1269,7 +1357,80 @@ OTHERS = [
     ),
 ]
 
-CASES = [*GENAI, *ERRORS, *OTHERS]
+GENKIT = [
+    case(
+        "ask",
+        {
+            "genkit:type": "action",
+            "genkit:metadata:subtype": "flow",
+            "genkit:name": "ask",
+            "genkit:input": '"hi"',
+            "genkit:output": '"ho"',
+            "genkit:state": "success",
+        },
+        dialect="genkit",
+        role="agent",
+        name="ask",
+        input='"hi"',
+        input_size=4,
+        output='"ho"',
+        output_size=4,
+    ),
+    case(
+        "asks",
+        {
+            "genkit:type": "action",
+            "genkit:metadata:subtype": "agent",
+            "genkit:metadata:agent:sessionId": "s-1",
+            "genkit:name": "asks",
+            "genkit:output": '{"finishReason": "failed", "error": {"status": "INTERNAL", "message": "broke"}}',
+        },
+        dialect="genkit",
+        role="run",
+        name="asks",
+        session_id="s-1",
+        status="failed",
+        error_type="INTERNAL",
+        error_message="broke",
+        output='{"finishReason": "failed", "error": {"status": "INTERNAL", "message": "broke"}}',
+        output_size=79,
+    ),
+    case(
+        "googleai/gemini",
+        {
+            "genkit:type": "action",
+            "genkit:metadata:subtype": "model",
+            "genkit:name": "googleai/gemini",
+            "genkit:input": '{"messages": [1]}',
+            "genkit:output": '{"message": {"content": [{"text": "ho"}]}, '
+            '"usage": {"inputTokens": 3, "outputTokens": 2, "cachedContentTokens": 1, "thoughtsTokens": 1}}',
+        },
+        dialect="genkit",
+        role="model",
+        name="googleai/gemini",
+        operation="chat",
+        input="[1]",
+        input_size=3,
+        output="ho",
+        output_size=2,
+        input_tokens=3,
+        output_tokens=2,
+        cache_read_tokens=1,
+        reasoning_tokens=1,
+    ),
+    case(
+        "get",
+        {"genkit:type": "action", "genkit:metadata:subtype": "tool.v2", "genkit:name": "get", "genkit:state": "error"},
+        dialect="genkit",
+        role="tool",
+        name="get",
+        status="failed",
+        error_type="_OTHER",
+    ),
+    case("generate", {"genkit:type": "util", "genkit:name": "generate"}, dialect="genkit", name="generate"),
+]
+
+CASES = [*GENAI, *ERRORS, *OTHERS, *GENKIT]
 
 
 @pytest.fixture(scope="module")
