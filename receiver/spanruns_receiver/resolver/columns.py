@@ -56,6 +56,13 @@ _FACT = [
     ("run_key", "<u8", "run_key"),
     ("given_parent_key", "<u8", "if(parent_run_id = '', 0, cityHash64(parent_run_id))"),
     ("name_key", "<u8", "if(name = '', 0, cityHash64(lower(name)))"),
+    # What several spans of one call have in common: the id of the model's answer, or that of the tool call.
+    (
+        "same_key",
+        "<u8",
+        "multiIf(response_id != '', cityHash64(trace_id, response_id), tool_call_id != '', cityHash64(trace_id, tool_call_id), 0)",
+    ),
+    ("scope_key", "<u8", "cityHash64(scope)::UInt64"),
     ("model_key", "<u8", "if(role = 'model', cityHash64(provider, name), 0)"),
     (
         "role",

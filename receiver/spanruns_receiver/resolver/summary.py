@@ -10,18 +10,8 @@ from numpy.typing import NDArray
 
 from spanruns_receiver.pricing.cost import NO_PRICES, costs
 from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Columns, CostSource, Event, Role, Status, Use
-from spanruns_receiver.resolver.tree import (
-    Bools,
-    Ints,
-    Nodes,
-    Tree,
-    depths,
-    grow,
-    nearest,
-    nodes,
-    roots,
-    without_cycles,
-)
+from spanruns_receiver.resolver.tree import Nodes, Tree, grow, nodes
+from spanruns_receiver.resolver.walk import Bools, Ints, depths, nearest, roots, without_cycles
 
 Prices = NDArray[np.void]
 
@@ -53,7 +43,7 @@ def resolve(facts: Columns, fed_since_us: int | None = None, prices: Prices = NO
     records = np.count_nonzero(facts["event"] == Event.NONE)
     duplicates = bool(records > np.count_nonzero(spans.facts["event"] == Event.NONE))
     unsettled = np.unique(spans.facts["trace_key"][(spans.parent < 0) & ~spans.is_root])
-    members = Columns.joined(*_members(groups, calls), _explanations(groups, calls, enriched, runs))
+    members = Columns.joined(*_members(groups), _explanations(groups, calls, enriched, runs))
     return Resolved(runs, members, Columns.joined(calls.rows, enriched), duplicates, unsettled)
 
 
@@ -109,7 +99,7 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
     rows["is_tool"] = is_tool = own["role"][node] == Role.TOOL
     rows["status"] = np.where(own["event"][node] != Event.NONE, Status.RUNNING, own["status"][node])
     rows["status"][rows["status"] == Status.UNSET] = Status.SUCCESS
-    _usage(rows, node, own, tree.call, spans.parent)
+    _usage(rows, node, own, tree.call, tree.parent)
     _price(rows, node, own, tree.call, prices)
     repeat = _telling_repeats(own, tree.call)
     position = np.searchsorted(node, tree.call[repeat])
@@ -303,9 +293,7 @@ def _counts(runs: Columns, groups: _Groups, calls: _Calls) -> None:
     _reported(runs, groups)
     # What a run claims may or may not count its sub-runs in.
     mismatch = _claims_other(runs)
-    is_span = groups.spans.facts["event"] == Event.NONE
-    around = np.where(groups.of_node >= 0, groups.of_node, groups.owner)
-    runs["spans_stored"] = np.bincount(around[is_span & (around >= 0)], minlength=groups.count)
+    runs["spans_stored"] = _spans_stored(groups)
     for level in _deepest_first(groups.parent):
         up = groups.parent[level]
         for name in (*TOKENS, "unpriced_call_count"):
@@ -316,6 +304,17 @@ def _counts(runs: Columns, groups: _Groups, calls: _Calls) -> None:
         runs["cost_usd"][up[unset]] = 0
         np.add.at(runs["cost_usd"], up[known], cost[known])
     runs["usage_mismatch"] = mismatch & _claims_other(runs)
+
+
+def _spans_stored(groups: _Groups) -> Ints:
+    """How many spans each run has, where the process that counts them saw them: not beside another one's."""
+    around = groups.owner
+    if groups.tree.parent is not groups.spans.parent:
+        above = nearest(groups.spans.parent, groups.of_node >= 0)
+        around = np.where(above >= 0, groups.of_node[above], -1)
+    around = np.where(groups.of_node >= 0, groups.of_node, around)
+    is_span = groups.spans.facts["event"] == Event.NONE
+    return np.bincount(around[is_span & (around >= 0)], minlength=groups.count)
 
 
 def _claims_other(runs: Columns) -> Bools:
@@ -342,7 +341,7 @@ def _reported(runs: Columns, groups: _Groups) -> None:
     runs["reported_cost_usd"][groups.of_node[told]] = own["cost_usd"][told]
 
 
-def _members(groups: _Groups, calls: _Calls) -> list[Columns]:
+def _members(groups: _Groups) -> list[Columns]:
     """Which spans speak for a run, and who first: its latest segment, what was folded into it, then its model calls."""
     own, tree = groups.spans.facts, groups.tree
     node = np.flatnonzero(groups.of_node >= 0)
@@ -350,28 +349,30 @@ def _members(groups: _Groups, calls: _Calls) -> list[Columns]:
     rows["span_key"] = own["span_key"][node]
     rows["run_key"] = groups.keys[groups.of_node[node]]
     head = tree.run[node]
-    depth = depths(groups.spans.parent)
+    depth = depths(tree.parent)
     away = depth[node] - depth[head]
     # The latest segment first; of a segment its own span, then those around it, the nearest first, then those inside it.
     order = np.lexsort((own["span_key"][node], np.abs(away), away > 0, own["span_key"][head], -own["started_us"][head]))
     rows["rank"][order] = np.arange(1, len(node) + 1)
     content = [rows]
     for use, has, newest in ((Use.INPUT, "has_input", False), (Use.OUTPUT, "has_output", True)):
-        content.append(_content_of_models(groups, calls, node, use, has, newest))
+        content.append(_content_of_models(groups, node, use, has, newest))
     return content
 
 
-def _content_of_models(groups: _Groups, calls: _Calls, node: Ints, use: Use, has: str, newest: bool) -> Columns:
+def _content_of_models(groups: _Groups, node: Ints, use: Use, has: str, newest: bool) -> Columns:
     """The first model call's input and the last one's output, for runs whose own spans carry none."""
-    own = groups.spans.facts
+    own, call = groups.spans.facts, groups.tree.call
     lacks = np.ones(groups.count, bool)
     lacks[groups.of_node[node[own[has][node] > 0]]] = False
-    model = ~calls.is_tool & (calls.group >= 0) & (own[has][calls.node] > 0)
-    model[model] = lacks[calls.group[model]]
-    order = np.argsort(own["started_us"][calls.node[model]], kind="stable")
+    model = np.flatnonzero((own["role"] == Role.MODEL) & (call >= 0) & (own[has] > 0))
+    model = model[groups.owner[call[model]] >= 0]
+    model = model[lacks[groups.owner[call[model]]]]
+    # What is written last stays: of a call its own span rather than one that repeats it.
+    began, is_own = own["started_us"][call[model]], model == call[model]
+    order = np.lexsort((own["span_key"][model], is_own, began if newest else -began))
     chosen = np.full(groups.count, -1, np.int64)
-    order = order if newest else order[::-1]
-    chosen[calls.group[model][order]] = calls.node[model][order]
+    chosen[groups.owner[call[model[order]]]] = model[order]
     group = np.flatnonzero(chosen >= 0)
     return _told_by(own["span_key"][chosen[group]], groups.keys[group], use)
 

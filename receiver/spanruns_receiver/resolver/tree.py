@@ -11,7 +11,8 @@ Rules (docs/decisions/0002-resolver.md says why):
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
 - a workflow above exactly one run is folded into it; with several or none it is itself a run;
 - a root without any run, but with calls below, makes a run;
-- a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always.
+- a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always;
+- what several instrumentations saw side by side is one thing too (`beside.py`).
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spanruns_receiver.resolver.beside import Found, Standing, adopted, seen_twice
 from spanruns_receiver.resolver.columns import Columns, Event, Role
+from spanruns_receiver.resolver.walk import Bools, Ints, nearest, roots, settle, without_cycles
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+LEVELS = 32
+"""Levels of runs inside each other, each seen by several instrumentations, that are put together."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Tree:
     call: Ints  # for tool and model spans: the call that the node stands for (itself, or the one it repeats)
     is_run: Bools
     is_workflow: Bools  # of runs: made from a workflow, or from a root
+    parent: Ints  # the node's parent; of what other instrumentations saw beside it, the span that shows the same
 
 
 def nodes(facts: Columns, fed_since_us: int | None = None) -> Nodes:
@@ -101,54 +105,57 @@ def _any_parent(facts: Columns, member_of: Ints, own: Columns) -> NDArray[np.uin
     return np.where((own["event"] != Event.NONE) & (parents == 0), known, parents)
 
 
-def nearest(parent: Ints, stop: Bools) -> Ints:
-    """For every node the nearest proper ancestor that `stop` marks, -1 where there is none."""
-    pointer = parent.copy()
-    while True:
-        moving = pointer >= 0
-        moving[moving] = ~stop[pointer[moving]]
-        if not moving.any():
-            return pointer
-        pointer[moving] = pointer[pointer[moving]]
-
-
-def roots(parent: Ints) -> Ints:
-    """For every node its topmost ancestor, itself at a root."""
-    top = nearest(parent, parent < 0)
-    return np.where(top < 0, np.arange(len(parent)), top)
-
-
-def depths(parent: Ints) -> Ints:
-    """For every node how many ancestors it has."""
-    depth, at = (parent >= 0).astype(np.int64), parent.copy()
-    while (inside := at >= 0).any():
-        depth[inside] += depth[at[inside]]
-        at[inside] = at[at[inside]]
-    return depth
-
-
 def grow(nodes: Nodes) -> Tree:
     """Decide what every node is."""
-    parent, facts = nodes.parent, nodes.facts
-    role = _settled_roles(facts["role"].astype(np.int64), nodes)
+    role = _settled_roles(nodes.facts["role"].astype(np.int64), nodes)
+    parent, name = nodes.parent, nodes.facts["name_key"]
+    decided = _decide(nodes, role, parent, name)
+    for _ in range(LEVELS):  # what is below two that turned out to be one is found in the next round
+        found = seen_twice(nodes.facts, role, decided.standing)
+        if not len(found.node):
+            break
+        parent, name = adopted(parent, found), _one_name(name, found, nodes.facts)
+        decided = _decide(nodes, role, parent, name)
+    return decided.tree
+
+
+@dataclass(frozen=True)
+class _Decided:
+    tree: Tree
+    standing: Standing
+
+
+def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) -> _Decided:
+    """What every node is, if these are the parents and names."""
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
-    fold = _fold(role, around, nearest(parent, _is_run(role)), facts["name_key"])
-    fallback = _fallback_roots(role, nodes)
+    fold = _fold(role, around, nearest(parent, _is_run(role)), name)
+    fallback = _fallback_roots(role, nodes.is_root, parent)
     runs = _is_run(role) | fallback
-    fold = np.where(fallback, np.arange(len(parent)), fold)
+    itself = np.arange(len(parent))
+    fold = np.where(fallback, itself, fold)
     above = nearest(parent, runs)
     stands = np.where(runs, fold, -1)
     owner = np.where(above >= 0, stands[above], -1)
-    is_run = runs & (stands == np.arange(len(parent)))
+    is_run = runs & (stands == itself)
     owner = _owner_of_runs(owner, is_run, above, stands)
-    return Tree(
-        run=stands,
-        owner=owner,
-        call=_calls(facts, is_tool, is_model, parent, runs),
-        is_run=is_run,
-        is_workflow=is_run & (fallback | (role == Role.WORKFLOW)),
-    )
+    call = _calls(nodes.facts["is_shadow"].astype(bool), name, is_tool, is_model, parent, runs)
+    tree = Tree(stands, owner, call, is_run, is_run & (fallback | (role == Role.WORKFLOW)), parent)
+    return _Decided(tree, Standing(np.where(runs, fold, np.where(call >= 0, call, itself)), around, above))
+
+
+def _one_name(name: NDArray[np.uint64], found: Found, facts: Columns) -> NDArray[np.uint64]:
+    """The names, with one and the same for what was seen twice."""
+    first = np.arange(len(name))
+    first[found.node] = found.same
+    for _ in range(len(found.node)):
+        if np.array_equal(first, further := first[first]):
+            break
+        first = further
+    told = np.where(name == 0, facts["span_key"], name)[first]
+    known = np.zeros(len(name), bool)
+    known[found.node] = known[found.same] = True
+    return np.where(known, told, name)
 
 
 def _is_run(role: Ints) -> Bools:
@@ -184,7 +191,7 @@ def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> In
     same = (inside >= 0) & (name != 0)
     same[same] = is_run[inside[same]] & (name[same] == name[inside[same]])
     fold = np.where(same, inside, itself)
-    fold = _settle(fold)
+    fold = settle(fold)
     inside = np.where(same, -1, np.where(inside >= 0, fold[inside], -1))
     below, only = _runs_below(np.flatnonzero(is_run & ~same), inside, is_workflow & ~same)
     wrapper = is_workflow & ~same
@@ -192,7 +199,7 @@ def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> In
     nested = wrapper & (inside >= 0) & wrapper[outer]
     repeats = nested & ((below[outer] == below) | ((below == 0) & (below[outer] == 1)))
     fold = np.where(wrapper & (below == 1), only, np.where(repeats, inside, fold))
-    return _settle(fold)
+    return settle(fold)
 
 
 def _runs_below(runs: Ints, inside: Ints, workflow: Bools) -> tuple[Ints, Ints]:
@@ -210,13 +217,13 @@ def _runs_below(runs: Ints, inside: Ints, workflow: Bools) -> tuple[Ints, Ints]:
         at = inside[at]
 
 
-def _fallback_roots(role: Ints, nodes: Nodes) -> Bools:
+def _fallback_roots(role: Ints, is_root: Bools, parent: Ints) -> Bools:
     """Plain roots without any run below, but with calls: they make the run."""
-    top = roots(nodes.parent)
+    top = roots(parent)
     has_run, has_call = np.zeros(len(role), bool), np.zeros(len(role), bool)
     has_run[top[_is_run(role)]] = True
     has_call[top[((role == Role.TOOL) | (role == Role.MODEL)) & (top != np.arange(len(role)))]] = True
-    found: Bools = nodes.is_root & (role == Role.NONE) & has_call & ~has_run
+    found: Bools = is_root & (parent < 0) & (role == Role.NONE) & has_call & ~has_run
     return found
 
 
@@ -233,37 +240,17 @@ def _owner_of_runs(owner: Ints, is_run: Bools, above: Ints, stands: Ints) -> Int
         owner[again] = np.where(climb[again] >= 0, stands[climb[again]], -1)
 
 
-def _calls(facts: Columns, is_tool: Bools, is_model: Bools, parent: Ints, runs: Bools) -> Ints:
+def _calls(
+    is_shadow: Bools, name: NDArray[np.uint64], is_tool: Bools, is_model: Bools, parent: Ints, runs: Bools
+) -> Ints:
     """For every tool and model span the call that it stands for: the outermost of those that repeat each other."""
     itself = np.arange(len(parent))
     outer = nearest(parent, runs | is_tool)
     at = np.maximum(outer, 0)
     repeats = is_tool & (outer >= 0) & is_tool[at]
-    repeats &= facts["is_shadow"].astype(bool) | (facts["name_key"] == facts["name_key"][at])
+    repeats &= is_shadow | (name == name[at])
     call = np.where(repeats, outer, itself)
     outer = nearest(parent, runs | is_tool | is_model)
     repeats = is_model & (outer >= 0) & is_model[np.maximum(outer, 0)]
-    call = _settle(np.where(repeats, outer, call))
+    call = settle(np.where(repeats, outer, call))
     return np.where(is_tool | is_model, call, -1)
-
-
-def _settle(pointer: Ints) -> Ints:
-    """Follow pointers until each stands on one that points at itself."""
-    while True:
-        further = pointer[pointer]
-        if np.array_equal(further, pointer):
-            return pointer
-        pointer = further
-
-
-def without_cycles(parent: Ints) -> Ints:
-    """Cut the parents of nodes that are their own ancestors (real traces have none); what hangs below a cycle stays there."""
-    pointer = parent.copy()
-    for _ in range(len(parent).bit_length() + 1):
-        moving = pointer >= 0
-        if not moving.any():
-            return parent
-        pointer[moving] = pointer[pointer[moving]]
-    cut = parent.copy()
-    cut[pointer[pointer >= 0]] = -1  # after more steps than there are nodes, a pointer stands on its cycle
-    return cut

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 from spanruns_receiver.resolver.columns import FACT, Columns, Event, Role
-from spanruns_receiver.resolver.tree import grow, nearest, nodes, roots
+from spanruns_receiver.resolver.tree import grow, nodes
+from spanruns_receiver.resolver.walk import nearest, roots
 
 from tests.support.outlines import facts_of, told
 

@@ -1,0 +1,245 @@
+"""What several instrumentations saw side by side: spans of one run or call that are not inside each other.
+
+Frameworks tell of their steps by callbacks, and each instrumentation that listens makes a tree of its own; a stream's span closes
+before another one's begins to look. Spans of one scope are never the same thing: that is what keeps parallel calls apart. Of two scopes
+they are, while both are open, when
+
+- they are model calls with the same answer's id; then the runs around them are the same too, if neither is inside the other;
+- they are runs of one name, or calls of one kind and name, with the same run or tool call around them, and no id says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanruns_receiver.resolver.columns import Columns, Event, Role
+from spanruns_receiver.resolver.walk import Ints, on_cycles
+
+Keys = NDArray[np.uint64]
+
+MOST_OPEN = 64
+"""Calls of one name that are open at once among which the one is looked for that another scope's span stands for."""
+
+_KIND = {Role.RUN: 1, Role.WORKFLOW: 1, Role.TOOL: 2, Role.MODEL: 3}
+_MIX, _MIX_TOO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of the tree so far, by node; -1 stands for none."""
+
+    stands_for: Ints  # the run or call of which the node is a part, or the node itself
+    around: Ints  # the nearest run or tool call above
+    run: Ints  # the nearest run above
+
+
+@dataclass(frozen=True)
+class Found:
+    """Nodes that show what another node shows, and that one."""
+
+    node: Ints
+    same: Ints
+
+
+def seen_twice(facts: Columns, role: Ints, standing: Standing) -> Found:
+    """Nodes that are the same thing as one that began before them; of several each points at the one before it."""
+    heads = _heads(facts, role, standing)
+    if not len(heads):
+        return Found(heads, heads)
+    things = _Things(facts, standing)
+    pairs, runs = np.full(len(role), -1, np.int64), np.full(len(role), -1, np.int64)
+    node, same = things.shown_twice(heads, _names(facts, role, heads, standing))
+    pairs[node] = same
+    node, same = things.shown_twice(heads, _answers(facts, role, heads, standing))
+    pairs[node] = same
+    owner = np.where(standing.run >= 0, standing.stands_for[standing.run], -1)
+    for place in np.flatnonzero((owner[node] != owner[same]) & (role[node] == Role.MODEL)).tolist():
+        head, other = _deeper(standing, int(node[place]), int(same[place]))
+        pairs[node[place]] = -1
+        pairs[other] = head
+        if found := _one_run(facts, standing, head, other):
+            runs[found[1]] = found[0]
+    pairs = np.where(runs >= 0, runs, pairs)
+    told = np.flatnonzero(pairs >= 0)
+    return Found(told, pairs[told])
+
+
+def adopted(parent: Ints, found: Found) -> Ints:
+    """The parents with each node that was seen twice below its other self, unless that would close a circle."""
+    moved = parent.copy()
+    moved[found.node] = found.same
+    circle = on_cycles(moved)
+    moved[circle] = parent[circle]
+    return moved
+
+
+def _heads(facts: Columns, role: Ints, standing: Standing) -> Ints:
+    """Runs and calls in traces in which more than one scope tells of any."""
+    heads: Ints = np.flatnonzero(
+        (standing.stands_for == np.arange(len(role)))
+        & (facts["event"] == Event.NONE)
+        & np.isin(role, (Role.RUN, Role.WORKFLOW, Role.TOOL, Role.MODEL))
+    )
+    if not len(heads):
+        return heads
+    order = np.argsort(facts["trace_key"][heads], kind="stable")
+    heads = heads[order]
+    trace, scope = facts["trace_key"][heads], facts["scope_key"][heads]
+    first = np.flatnonzero(np.concatenate([[True], trace[1:] != trace[:-1]]))
+    several = np.minimum.reduceat(scope, first) != np.maximum.reduceat(scope, first)
+    return heads.compress(np.repeat(several, np.diff(np.append(first, len(heads)))))
+
+
+def _around(heads: Ints, standing: Standing) -> Ints:
+    """The run or tool call around each head; a wrapper that is part of the head itself is not around it."""
+    found = standing.around[heads]
+    while True:
+        stands = np.where(found >= 0, standing.stands_for[found], -1)
+        again = stands == heads
+        if not again.any():
+            return stands
+        found[again] = standing.around[found[again]]
+
+
+def _within(facts: Columns, heads: Ints, standing: Standing) -> Keys:
+    around = _around(heads, standing)
+    return np.where(around >= 0, facts["span_key"][np.maximum(around, 0)], facts["trace_key"][heads])
+
+
+def _answers(facts: Columns, role: Ints, heads: Ints, standing: Standing) -> Keys:
+    """What the same id says is the same: of models anywhere in the trace, of tools within one run. 0 for what has none."""
+    key = facts["same_key"][heads]
+    within = np.where(role[heads] == Role.MODEL, np.uint64(0), _within(facts, heads, standing))
+    return np.where(key == 0, key, key * _MIX + within)
+
+
+def _names(facts: Columns, role: Ints, heads: Ints, standing: Standing) -> Keys:
+    """What the same name within one run or tool call may say is the same. 0 for what has none."""
+    name = facts["name_key"][heads]
+    kinds = np.zeros(len(Role), np.uint64)
+    kinds[list(_KIND)] = list(_KIND.values())
+    key = (_within(facts, heads, standing) * _MIX + kinds[role[heads]]) * _MIX_TOO + name
+    return np.where(name == 0, np.uint64(0), key)
+
+
+def _groups(facts: Columns, heads: Ints, key: Keys) -> list[Ints]:
+    """Heads with the same key of which there is more than one scope, each group in the order in which they began."""
+    heads, key = heads[key != 0], key[key != 0]
+    if not len(heads):
+        return []
+    length = facts["started_us"][heads] - facts["ended_us"][heads]
+    order = np.lexsort((facts["span_key"][heads], length, facts["started_us"][heads], key))
+    heads, key = heads[order], key[order]
+    scope = facts["scope_key"][heads]
+    first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+    several = np.minimum.reduceat(scope, first) != np.maximum.reduceat(scope, first)
+    ends = np.append(first[1:], len(heads))
+    return [heads[start:end] for start, end in zip(first[several].tolist(), ends[several].tolist(), strict=True)]
+
+
+@dataclass
+class _Thing:
+    """One run or call that spans of several scopes show."""
+
+    last: int
+    scopes: set[int]
+    ids: set[int]
+    ended: int
+
+    def may_be(self, other: _Thing) -> bool:
+        """Whether no scope told of it twice, and the ids do not say that these are two."""
+        if not self.scopes.isdisjoint(other.scopes):
+            return False
+        return not (self.ids and other.ids) or not self.ids.isdisjoint(other.ids)
+
+    def add(self, other: _Thing) -> None:
+        self.last = other.last
+        self.scopes |= other.scopes
+        self.ids |= other.ids
+        self.ended = max(self.ended, other.ended)
+
+
+class _Things:
+    """Runs and calls with all their spans, those inside them and those that were found beside them before."""
+
+    def __init__(self, facts: Columns, standing: Standing) -> None:
+        self._facts = facts
+        self._members = np.argsort(standing.stands_for, kind="stable")
+        self._heads = standing.stands_for[self._members]
+        self._count = np.bincount(standing.stands_for, minlength=len(standing.stands_for))
+
+    def shown_twice(self, heads: Ints, key: Keys) -> tuple[Ints, Ints]:
+        """Nodes, and for each the one before it that shows the same, among heads that share a key."""
+        groups = _groups(self._facts, heads, key)
+        plain = [group for group in groups if len(group) == 2]
+        two = np.array(plain, np.int64).reshape(-1, 2)
+        alone = (self._count[two] == 1).all(axis=1)
+        first, second = two[alone].T
+        ids = self._facts["same_key"]
+        same = self._facts["ended_us"][first] > self._facts["started_us"][second]
+        same &= (ids[first] == ids[second]) | (ids[first] == 0) | (ids[second] == 0)
+        others = [group for group, is_alone in zip(plain, alone.tolist(), strict=True) if not is_alone]
+        others += [group for group in groups if len(group) > 2]
+        found = [pair for group in others for pair in self._among(group)]
+        more = np.array(found, np.int64).reshape(-1, 2)
+        return np.concatenate([second[same], more[:, 0]]), np.concatenate([first[same], more[:, 1]])
+
+    def _among(self, group: Ints) -> Iterator[tuple[int, int]]:
+        things: list[_Thing] = []
+        passed: dict[int, int] = {}  # by scope, how many of the first are over or were told of by it
+        times, scopes = self._facts["started_us"][group].tolist(), self._facts["scope_key"][group].tolist()
+        for node, started, scope in zip(group.tolist(), times, scopes, strict=True):
+            thing = self._thing(node)
+            at = passed.get(scope, 0)
+            while at < len(things) and (scope in things[at].scopes or things[at].ended <= started):
+                at += 1
+            passed[scope] = at
+            candidates = (other for other in things[at : at + MOST_OPEN] if other.ended > started)
+            found = next((other for other in candidates if other.may_be(thing)), None)
+            if found is None:
+                things.append(thing)
+            else:
+                yield node, found.last
+                found.add(thing)
+
+    def _thing(self, node: int) -> _Thing:
+        start, end = np.searchsorted(self._heads, [node, node + 1])
+        members = self._members[start:end]
+        members = members[self._facts["event"][members] == Event.NONE]
+        ids = set(self._facts["same_key"][members].tolist()) - {0}
+        return _Thing(node, set(self._facts["scope_key"][members].tolist()), ids, int(self._facts["ended_us"][node]))
+
+
+def _deeper(standing: Standing, node: int, same: int) -> tuple[int, int]:
+    """The two in the order in which they are kept: the one inside more runs, else `same`, which began first."""
+    of_node, of_same = _runs_around(standing, node), _runs_around(standing, same)
+    return (node, same) if len(of_node) > len(of_same) else (same, node)
+
+
+def _runs_around(standing: Standing, node: int) -> list[int]:
+    """The runs around a node, the outermost first."""
+    found: list[int] = []
+    at = int(standing.run[node])
+    while at >= 0:
+        run = int(standing.stands_for[at])
+        if run != node and (not found or found[-1] != run):
+            found.append(run)
+        at = int(standing.run[at])
+    return found[::-1]
+
+
+def _one_run(facts: Columns, standing: Standing, head: int, other: int) -> tuple[int, int] | None:
+    """The outermost runs in which two spans of one model call differ, the earlier first: they are the same run, seen twice."""
+    mine, theirs = _runs_around(standing, head), _runs_around(standing, other)
+    differ = [(a, b) for a, b in zip(mine, theirs, strict=False) if a != b]
+    if not differ:
+        return None
+    first, second = sorted(differ[0], key=lambda run: (facts["started_us"][run], facts["span_key"][run]))
+    overlap = facts["started_us"][second] < facts["ended_us"][first]
+    if facts["scope_key"][first] == facts["scope_key"][second] or not overlap or facts["event"][second] != Event.NONE:
+        return None
+    return first, second

@@ -1,0 +1,267 @@
+"""What several instrumentations saw side by side; `told` gives one phrase a line."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from spanruns_receiver.resolver.columns import FACT, Columns, Role
+from spanruns_receiver.resolver.summary import resolve
+from spanruns_receiver.resolver.tree import grow, nodes
+
+from tests.support.outlines import START_US, facts_of, told
+
+TREES = {
+    "a stream's call whose spans stand side by side": (
+        """
+        run weather scope_key=1
+          model gpt scope_key=1 same_key=5
+          model gpt-4 scope_key=2 same_key=5
+            model gpt-4 scope_key=3 same_key=5
+        """,
+        ["run", "call of 1", "repeats 2", "repeats 2"],
+    ),
+    "calls of one instrumentation are each their own, whatever their ids": (
+        """
+        run weather scope_key=1
+          model gpt scope_key=1 same_key=5
+          model gpt scope_key=1 same_key=5
+          model other scope_key=2
+        """,
+        ["run", "call of 1", "call of 1", "call of 1"],
+    ),
+    "three trees of one agent, by callbacks": (
+        """
+        run weather scope_key=1
+          none task scope_key=1
+            model gpt scope_key=1
+          tool get scope_key=1
+          run weather scope_key=2
+            model gpt scope_key=2
+            tool get scope_key=2
+          run weather scope_key=3
+            model gpt scope_key=3
+            tool get scope_key=3
+        """,
+        [
+            *["run", "inside 1", "call of 1", "call of 1"],
+            *["part of 1", "repeats 3", "repeats 4"],
+            *["part of 1", "repeats 3", "repeats 4"],
+        ],
+    ),
+    "two trees of one agent, neither inside the other": (
+        """
+        none request
+          run weather scope_key=1
+            model gpt scope_key=1
+          run other scope_key=2
+            model gpt scope_key=2
+          run weather scope_key=2
+            model gpt scope_key=2
+        """,
+        ["nothing", "run", "call of 2", "run", "call of 4", "part of 2", "repeats 3"],
+    ),
+    "the agents below two trees are the same as well": (
+        """
+        run boss scope_key=1
+          tool ask scope_key=1
+            run helper scope_key=1
+              model gpt scope_key=1
+        run boss scope_key=2
+          tool ask scope_key=2
+            run helper scope_key=2
+              model gpt scope_key=2
+        """,
+        ["run", "call of 1", "run under 1", "call of 3", "part of 1", "repeats 2", "part of 3", "repeats 4"],
+    ),
+    "an answer tells that two runs are one, whatever their names": (
+        """
+        none request
+          run weather scope_key=1
+            model gpt scope_key=1 same_key=5
+          workflow LangGraph scope_key=2
+            model gpt scope_key=2 same_key=5
+        """,
+        ["nothing", "run", "call of 2", "part of 2", "repeats 3"],
+    ),
+    "an answer belongs to the inner run": (
+        """
+        run job scope_key=1
+          run weather scope_key=2
+            model gpt scope_key=2 same_key=5
+          model gpt scope_key=3 same_key=5
+        """,
+        ["run", "run under 1", "call of 2", "repeats 3"],
+    ),
+    "an answer that is asked for again later is another call": (
+        """
+        run weather scope_key=1
+          model gpt scope_key=1 same_key=5 ended_us=1
+          model gpt scope_key=2 same_key=5
+        """,
+        ["run", "call of 1", "call of 1"],
+    ),
+    "other answers are other calls": (
+        """
+        run weather scope_key=1
+          model gpt scope_key=1 same_key=5
+          model gpt scope_key=2 same_key=6
+        """,
+        ["run", "call of 1", "call of 1"],
+    ),
+    "parallel calls of a tool, each seen twice": (
+        """
+        run weather scope_key=1
+          tool get scope_key=1
+          tool get scope_key=1
+          tool get scope_key=2
+          tool get scope_key=2
+        """,
+        ["run", "call of 1", "call of 1", "repeats 2", "repeats 3"],
+    ),
+    "parallel calls with ids find their own": (
+        """
+        run weather scope_key=1
+          tool get scope_key=1 same_key=5
+          tool get scope_key=1 same_key=6
+          tool get scope_key=2 same_key=6
+          tool get scope_key=2 same_key=5
+        """,
+        ["run", "call of 1", "call of 1", "repeats 3", "repeats 2"],
+    ),
+    "what another instrumentation saw more of is more": (
+        """
+        run weather scope_key=1
+          tool get scope_key=1
+          tool get scope_key=2
+          tool get scope_key=2
+        """,
+        ["run", "call of 1", "repeats 2", "call of 1"],
+    ),
+    "one that is repeated inside has been seen by that instrumentation": (
+        """
+        run weather scope_key=1
+          model gpt scope_key=1
+            model gpt scope_key=2
+          model gpt scope_key=2
+        """,
+        ["run", "call of 1", "repeats 2", "call of 1"],
+    ),
+    "a tool under two names with one id": (
+        """
+        run weather scope_key=1
+          tool get scope_key=1 same_key=5
+          tool server.get scope_key=2 same_key=5
+        """,
+        ["run", "call of 1", "repeats 2"],
+    ),
+    "a wrapper around one of two trees": (
+        """
+        workflow weather scope_key=1
+          run weather scope_key=2
+            model gpt scope_key=2
+          run weather scope_key=1
+            model gpt scope_key=1
+        """,
+        ["part of 2", "run", "call of 2", "part of 2", "repeats 3"],
+    ),
+    "agents of several instrumentations with other names are several": (
+        """
+        none request
+          run writer scope_key=1
+            model gpt scope_key=1
+          run editor scope_key=2
+            model gpt scope_key=2
+        """,
+        ["nothing", "run", "call of 2", "run", "call of 4"],
+    ),
+    "an agent and the one of its name that a tool of another one called": (
+        """
+        run helper scope_key=1
+          tool ask scope_key=1
+            run helper scope_key=2
+        """,
+        ["run", "call of 1", "run under 1"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_rule(name: str) -> None:
+    """Each rule decides a small tree as written beside it, in whatever order the spans came."""
+    outline, expected = TREES[name]
+    facts = facts_of(outline)
+    random = np.random.default_rng(7)
+    for _ in range(4):
+        assert told(grow(nodes(Columns.of(facts)))) == expected
+        facts = facts[random.permutation(len(facts))]
+
+
+def test_other_traces_are_others() -> None:
+    """Names and times bind only within a trace."""
+    facts = facts_of(
+        """
+        run weather scope_key=1 trace_key=1
+        run weather scope_key=2 trace_key=1
+        run weather scope_key=2 trace_key=2
+        """
+    )
+    assert told(grow(nodes(Columns.of(facts)))) == ["run", "part of 1", "run"]
+
+
+def test_a_call_seen_by_three_counts_once() -> None:
+    """Tokens are those of one of the spans that know them, spans are counted where they were sent, contents are found in any."""
+    resolved = resolve(
+        Columns.of(
+            facts_of(
+                """
+                run job scope_key=1
+                  run weather scope_key=2
+                    model gpt scope_key=2 same_key=5
+                  model gpt scope_key=3 same_key=5 input_tokens=20 output_tokens=7 has_input=1
+                  model gpt scope_key=4 same_key=5 input_tokens=20 output_tokens=7 has_output=1
+                """
+            )
+        )
+    )
+    runs, calls, members = resolved.runs, resolved.calls, resolved.members
+    assert runs["run_key"].tolist() == [1, 2]
+    assert runs["model_call_count"].tolist() == [0, 1]
+    assert runs["input_tokens"].tolist() == [20, 20]
+    assert runs["output_tokens"].tolist() == [7, 7]
+    assert runs["spans_stored"].tolist() == [3, 2]
+    assert calls["span_key"].tolist() == [3]
+    told_by = [members[name].tolist() for name in ("span_key", "run_key", "use")]
+    assert sorted(zip(*told_by, strict=True)) == [(1, 1, 0), (2, 2, 0), (4, 2, 1), (5, 2, 2)]
+
+
+def test_no_circles() -> None:
+    """A span is never put below itself, however ids contradict the tree."""
+    facts = facts_of(
+        """
+        model gpt scope_key=1 same_key=5
+          tool get scope_key=1
+            model gpt scope_key=2 same_key=5
+        """
+    )
+    facts["started_us"] = START_US - facts["started_us"]
+    assert told(grow(nodes(Columns.of(facts)))) == ["lone call", "lone call", "lone call"]
+
+
+@pytest.mark.parametrize("step_us", [1_000_000, 0], ids=["one after the other", "all at once"])
+def test_5_000_tool_calls_seen_twice_are_fast(step_us: int) -> None:
+    """Many calls of one tool, by two instrumentations, are as many calls."""
+    count = 5_000
+    facts = np.zeros(2 * count + 1, FACT)
+    facts["span_key"] = np.arange(1, len(facts) + 1)
+    facts["role"], facts["role"][0] = Role.TOOL, Role.RUN
+    facts["parent_key"][1:] = 1
+    facts["name_key"] = 9
+    facts["started_us"][1:] = START_US + np.tile(np.arange(count) * step_us, 2)
+    facts["ended_us"] = facts["started_us"] + 1_000
+    facts["scope_key"][: count + 1] = 1
+    began = time.process_time()
+    calls = resolve(Columns.of(facts)).calls
+    assert time.process_time() - began < 3
+    assert len(calls) == count
