@@ -6,6 +6,9 @@ they are, while both are open, when
 
 - they are model calls with the same answer's id; then the runs around them are the same too, if neither is inside the other;
 - they are runs of one name, or calls of one kind and name, with the same run or tool call around them, and no id says otherwise.
+
+A generator's span may be over before the call that it makes begins: two model calls below one span, of one name and the same usage, are one
+also when the second begins right after the first.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ Keys = NDArray[np.uint64]
 
 MOST_OPEN = 64
 """Calls of one name that are open at once among which the one is looked for that another scope's span stands for."""
+
+SOON_US = 10_000
+"""A generator's span and the call that it makes lie at most so far apart; they were seen half a millisecond apart."""
 
 _KIND = {Role.RUN: 1, Role.WORKFLOW: 1, Role.TOOL: 2, Role.MODEL: 3}
 _MIX, _MIX_TOO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
@@ -45,7 +51,7 @@ class Found:
     same: Ints
 
 
-def seen_twice(facts: Columns, role: Ints, standing: Standing) -> Found:
+def seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing) -> Found:
     """Nodes that are the same thing as one that began before them; of several each points at the one before it."""
     heads = _heads(facts, role, standing)
     if not len(heads):
@@ -54,6 +60,8 @@ def seen_twice(facts: Columns, role: Ints, standing: Standing) -> Found:
     pairs, runs = np.full(len(role), -1, np.int64), np.full(len(role), -1, np.int64)
     node, same = things.shown_twice(heads, _names(facts, role, heads, standing))
     pairs[node] = same
+    node, same = things.shown_twice(heads, _usages(facts, role, heads, parent), SOON_US)
+    pairs[node] = np.where(pairs[node] < 0, same, pairs[node])
     node, same = things.shown_twice(heads, _answers(facts, role, heads, standing))
     pairs[node] = same
     owner = np.where(standing.run >= 0, standing.stands_for[standing.run], -1)
@@ -126,6 +134,14 @@ def _names(facts: Columns, role: Ints, heads: Ints, standing: Standing) -> Keys:
     return np.where(name == 0, np.uint64(0), key)
 
 
+def _usages(facts: Columns, role: Ints, heads: Ints, parent: Ints) -> Keys:
+    """What the same usage below one span may say is the same model call. 0 for what has none."""
+    used = (role[heads] == Role.MODEL) & (facts["output_tokens"][heads] > 0) & (parent[heads] >= 0)
+    below = facts["span_key"][np.maximum(parent[heads], 0)]
+    key = (below * _MIX + facts["input_tokens"][heads]) * _MIX_TOO + facts["output_tokens"][heads]
+    return np.where(used, key * _MIX + facts["name_key"][heads], np.uint64(0))
+
+
 def _groups(facts: Columns, heads: Ints, key: Keys) -> list[Ints]:
     """Heads with the same key of which there is more than one scope, each group in the order in which they began."""
     heads, key = heads[key != 0], key[key != 0]
@@ -172,33 +188,36 @@ class _Things:
         self._heads = standing.stands_for[self._members]
         self._count = np.bincount(standing.stands_for, minlength=len(standing.stands_for))
 
-    def shown_twice(self, heads: Ints, key: Keys) -> tuple[Ints, Ints]:
-        """Nodes, and for each the one before it that shows the same, among heads that share a key."""
+    def shown_twice(self, heads: Ints, key: Keys, gap_us: int = 0) -> tuple[Ints, Ints]:
+        """Nodes, and for each the one before it that shows the same, among heads that share a key.
+
+        The second begins before the first ends, or less than `gap_us` after it.
+        """
         groups = _groups(self._facts, heads, key)
         plain = [group for group in groups if len(group) == 2]
         two = np.array(plain, np.int64).reshape(-1, 2)
         alone = (self._count[two] == 1).all(axis=1)
         first, second = two[alone].T
         ids = self._facts["same_key"]
-        same = self._facts["ended_us"][first] > self._facts["started_us"][second]
+        same = self._facts["ended_us"][first] + gap_us > self._facts["started_us"][second]
         same &= (ids[first] == ids[second]) | (ids[first] == 0) | (ids[second] == 0)
         others = [group for group, is_alone in zip(plain, alone.tolist(), strict=True) if not is_alone]
         others += [group for group in groups if len(group) > 2]
-        found = [pair for group in others for pair in self._among(group)]
+        found = [pair for group in others for pair in self._among(group, gap_us)]
         more = np.array(found, np.int64).reshape(-1, 2)
         return np.concatenate([second[same], more[:, 0]]), np.concatenate([first[same], more[:, 1]])
 
-    def _among(self, group: Ints) -> Iterator[tuple[int, int]]:
+    def _among(self, group: Ints, gap_us: int) -> Iterator[tuple[int, int]]:
         things: list[_Thing] = []
         passed: dict[int, int] = {}  # by scope, how many of the first are over or were told of by it
         times, scopes = self._facts["started_us"][group].tolist(), self._facts["scope_key"][group].tolist()
         for node, started, scope in zip(group.tolist(), times, scopes, strict=True):
             thing = self._thing(node)
             at = passed.get(scope, 0)
-            while at < len(things) and (scope in things[at].scopes or things[at].ended <= started):
+            while at < len(things) and (scope in things[at].scopes or things[at].ended + gap_us <= started):
                 at += 1
             passed[scope] = at
-            candidates = (other for other in things[at : at + MOST_OPEN] if other.ended > started)
+            candidates = (other for other in things[at : at + MOST_OPEN] if other.ended + gap_us > started)
             found = next((other for other in candidates if other.may_be(thing)), None)
             if found is None:
                 things.append(thing)

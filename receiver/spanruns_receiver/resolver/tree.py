@@ -111,7 +111,7 @@ def grow(nodes: Nodes) -> Tree:
     parent, name = nodes.parent, nodes.facts["name_key"]
     decided = _decide(nodes, role, parent, name)
     for _ in range(LEVELS):  # what is below two that turned out to be one is found in the next round
-        found = seen_twice(nodes.facts, role, decided.standing)
+        found = seen_twice(nodes.facts, role, parent, decided.standing)
         if not len(found.node):
             break
         parent, name = adopted(parent, found), _one_name(name, found, nodes.facts)

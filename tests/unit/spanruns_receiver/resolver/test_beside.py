@@ -102,6 +102,32 @@ TREES = {
         """,
         ["run", "call of 1", "call of 1"],
     ),
+    "a generator's span, over before its call begins": (
+        f"""
+        run weather scope_key=1
+          none step scope_key=1
+            model gpt scope_key=1 input_tokens=20 output_tokens=7 ended_us={START_US + 3_500}
+            model gpt scope_key=2 input_tokens=20 output_tokens=7
+          model gpt scope_key=2 input_tokens=20 output_tokens=7
+        """,
+        ["run", "inside 1", "call of 1", "repeats 3", "call of 1"],
+    ),
+    "calls right after each other with other usage": (
+        f"""
+        run weather scope_key=1
+          model gpt scope_key=1 input_tokens=20 output_tokens=7 ended_us={START_US + 2_500}
+          model gpt scope_key=2 input_tokens=20 output_tokens=8
+        """,
+        ["run", "call of 1", "call of 1"],
+    ),
+    "calls with the same usage, one of them later": (
+        f"""
+        run weather scope_key=1
+          model gpt scope_key=1 input_tokens=20 output_tokens=7 ended_us={START_US + 2_500}
+          model gpt scope_key=2 input_tokens=20 output_tokens=7 started_us={START_US + 13_000}
+        """,
+        ["run", "call of 1", "call of 1"],
+    ),
     "other answers are other calls": (
         """
         run weather scope_key=1
