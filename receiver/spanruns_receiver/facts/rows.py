@@ -9,7 +9,14 @@ from operator import itemgetter
 from typing import Any
 
 from spanruns_schema.dialects import load
-from spanruns_schema.dialects.mapping import CANCELLED, INTERNAL_TAG, STACK, TEXT_AFTER_TYPE, TYPE_IN_MESSAGE
+from spanruns_schema.dialects.mapping import (
+    CANCELLED,
+    CONTROL_FLOW,
+    INTERNAL_TAG,
+    STACK,
+    TEXT_AFTER_TYPE,
+    TYPE_IN_MESSAGE,
+)
 from spanruns_schema.dialects.program import Program, compile_program
 
 from spanruns_receiver.facts import json_text, numbers
@@ -27,6 +34,7 @@ def _anchored(expression: str) -> re.Pattern[bytes]:
 
 
 _CANCELLED = _anchored(CANCELLED)
+_CONTROL_FLOW = _anchored(CONTROL_FLOW)
 _STACK = _anchored(STACK)
 _TYPE_IN_MESSAGE = _anchored(TYPE_IN_MESSAGE)
 _TEXT_AFTER_TYPE = _anchored(TEXT_AFTER_TYPE)
@@ -201,13 +209,14 @@ def _references(attributes: Mapping[bytes, bytes], own: bytes) -> list[bytes]:
 
 def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     said, type_, text = reading.field("run_status")(raw), *_error(reading, raw)
-    ok = code == b"Ok"
+    said_failed = reading.failed(raw)
+    ok = code == b"Ok" and not said_failed
     cancelled = not ok and bool(_CANCELLED.search(type_))
     failed = (
         code == b"Error"
-        or reading.failed(raw)
+        or said_failed
         or (not ok and any(value for key, value in raw.attributes if key == b"error.type"))
-    )
+    ) and not (_CONTROL_FLOW.search(type_) or _CONTROL_FLOW.search(text))
     status = said or (b"cancelled" if cancelled else b"failed" if failed else b"success" if ok else b"")
     if not (failed or cancelled):
         return {"status": status, "error_type": b"", "error_message": b""}

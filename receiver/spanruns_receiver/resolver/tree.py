@@ -9,7 +9,7 @@ Rules (docs/decisions/0002-resolver.md says why):
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls of its own, else a run; one that makes
   no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
-- a workflow above exactly one run is folded into it; with several or none it is itself a run;
+- a workflow above exactly one run, that makes no calls itself, is folded into it; else it is itself a run;
 - a root without any run, but with calls below, makes a run;
 - a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always;
 - what several instrumentations saw side by side is one thing too (`beside.py`).
@@ -129,7 +129,8 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     """What every node is, if these are the parents and names."""
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
-    fold = _fold(role, around, nearest(parent, _is_run(role)), name)
+    above = nearest(parent, _is_run(role))
+    fold = _fold(role, around, above, name, _owning(above, is_tool | is_model))
     fallback = _fallback_roots(role, nodes.is_root, parent)
     runs = _is_run(role) | fallback
     itself = np.arange(len(parent))
@@ -182,7 +183,14 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
     return role
 
 
-def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> Ints:
+def _owning(above: Ints, is_call: Bools) -> Bools:
+    """Which nodes have calls that are nearer to them than to any other run or workflow."""
+    found = np.zeros(len(above), bool)
+    found[above[is_call & (above >= 0)]] = True
+    return found
+
+
+def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64], owning: Bools) -> Ints:
     """For every run or workflow the run that it is part of, itself where it is one of its own."""
     itself = np.arange(len(role))
     is_run, is_workflow = role == Role.RUN, role == Role.WORKFLOW
@@ -193,8 +201,12 @@ def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> In
     fold = np.where(same, inside, itself)
     fold = settle(fold)
     inside = np.where(same, -1, np.where(inside >= 0, fold[inside], -1))
-    below, only = _runs_below(np.flatnonzero(is_run & ~same), inside, is_workflow & ~same)
     wrapper = is_workflow & ~same
+    below, only = _runs_below(np.flatnonzero(is_run & ~same), inside, wrapper)
+    alone = wrapper & owning & (below > 0)  # makes calls itself, beside the run below
+    if alone.any():
+        wrapper &= ~alone
+        below, only = _runs_below(np.flatnonzero((is_run & ~same) | alone), inside, wrapper)
     outer = np.where(inside >= 0, inside, 0)
     nested = wrapper & (inside >= 0) & wrapper[outer]
     repeats = nested & ((below[outer] == below) | ((below == 0) & (below[outer] == 1)))

@@ -27,12 +27,13 @@ FACTS_WRITTEN = "spanruns:facts"
 
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror)$"
 
+CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"
+"""Exceptions that are no failure: LangGraph hands over to another agent, or asks a person, by raising one."""
+
 TRACEBACK = r"(?s)^(.+?)\s*Traceback \(most recent call last\):.*$"
 STACK = r"(?s)^(?:.*?\n\n)??([\w.$]+(?: \[\w+\])?(?:: .*?)?)\n[ \t]+at .+$"
 """What JavaScript and Java put under a message: what stands in front of the frames says it again, with its type."""
-TYPE_IN_MESSAGE = (
-    r"^(Error|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
-)
+TYPE_IN_MESSAGE = r"^(Error|ParentCommand|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
 TEXT_AFTER_TYPE = r"(?s)^[\w.]+(?:\(['\"]?(.*?)['\"]?,?\)|: (.*))$"
 INTERNAL_TAG = r"^(seq|graph):step:\d+$"
 
@@ -85,12 +86,14 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "said_": f"if({message} = '' OR {kind} NOT IN ('', '_OTHER', 'Exception'), '', extract(message_, {quote(TYPE_IN_MESSAGE)}))",
         "type_": f"if(said_ != '', said_, {kind})",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
-        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK')",
+        "said_failed_": mapping.failed(),
+        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_",
     }
     outcome = {
         "cancelled_": f"NOT is_ok_ AND match(type_, {quote(CANCELLED)})",
-        "failed_": f"(StatusCode IN ('Error', 'STATUS_CODE_ERROR') OR {mapping.failed()} OR "
-        "(SpanAttributes['error.type'] != '' AND NOT is_ok_))",
+        "failed_": "(StatusCode IN ('Error', 'STATUS_CODE_ERROR') OR said_failed_ OR "
+        f"(SpanAttributes['error.type'] != '' AND NOT is_ok_)) AND NOT (match(type_, {quote(CONTROL_FLOW)}) "
+        f"OR match(text_, {quote(CONTROL_FLOW)}))",
     }
     return _select(
         [
@@ -244,7 +247,7 @@ class RowMapping:
 
     def stages(self) -> list[dict[str, str]]:
         """What has to be computed before roles and fields: the dialect, then the values in slot order."""
-        known = f"mapFilter((k, v) -> v NOT IN ('', '<REDACTED>') AND {self._slots.rank('k')} > 0, {self._attributes})"
+        known = f"mapFilter((k, v) -> v NOT IN ('', 'null', '<REDACTED>') AND {self._slots.rank('k')} > 0, {self._attributes})"
         values = "mapValues(known_)"
         decoded = [dialect for dialect in self._dialects if dialect.json_values]
         if decoded:

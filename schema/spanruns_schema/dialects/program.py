@@ -12,6 +12,7 @@ from spanruns_schema.dialects.dialect import BASE, Dialect, When
 from spanruns_schema.dialects.mapping import (
     CANCELLED,
     CONTENT_LIMIT,
+    CONTROL_FLOW,
     INTERNAL_TAG,
     LIFECYCLE,
     STACK,
@@ -115,6 +116,7 @@ class Program(NamedTuple):
     lifecycle: Mapping[bytes, bytes]
     content_limit: int
     cancelled: str
+    control_flow: str
     internal_tag: str
     stack: str
     type_in_message: str
@@ -132,6 +134,7 @@ def compile_program(dialects: Sequence[Dialect]) -> Program:
         lifecycle={f"spanruns.run.{event}".encode(): event.encode() for event in LIFECYCLE},
         content_limit=CONTENT_LIMIT,
         cancelled=CANCELLED,
+        control_flow=CONTROL_FLOW,
         internal_tag=INTERNAL_TAG,
         stack=STACK,
         type_in_message=TYPE_IN_MESSAGE,

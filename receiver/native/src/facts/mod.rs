@@ -329,11 +329,13 @@ impl<'r> Maker<'_, 'r> {
     fn outcome(&self, fact: &mut Fact<'r>, code: &[u8]) {
         let (row, fields) = (self.row, self.fields);
         let (kind, message) = self.error();
-        let ok = code == b"Ok";
+        let said_failed = row.meets_any(&row.dialect.failed);
+        let ok = code == b"Ok" && !said_failed;
         let cancelled = !ok && !kind.is_empty() && self.program.cancelled.is_match(&kind);
-        let failed = code == b"Error"
-            || row.meets_any(&row.dialect.failed)
-            || (!ok && !row.special(Special::ErrorType).is_empty());
+        let failed = (code == b"Error"
+            || said_failed
+            || (!ok && !row.special(Special::ErrorType).is_empty()))
+            && !(self.program.control_flow.is_match(&kind) || self.program.control_flow.is_match(&message));
         let said = row.first(&fields.run_status);
         fact.status = match () {
             _ if !said.is_empty() => said,
@@ -356,7 +358,8 @@ impl<'r> Maker<'_, 'r> {
             let spaces = message[..at].iter().rev().take_while(|byte| SPACE.contains(byte)).count();
             message = shortened(message, (at - spaces).max(1));
         }
-        let said = self.program.stack.captures(&message).and_then(|found| found.get(1)).map(|said| said.range());
+        let said =
+            self.program.stack.captures(&message).and_then(|found| found.get(1)).map(|said| said.range());
         if let Some(said) = said {
             message = Cow::Owned(message[said].to_vec());
         }

@@ -12,6 +12,7 @@ use crate::column::Dictionary;
 use crate::sink::Head;
 
 const REDACTED: &[u8] = b"<REDACTED>";
+const NULL: &[u8] = b"null";
 
 /// The value of a slot in the row whose number is `row`.
 #[derive(Clone, Copy, Default)]
@@ -159,7 +160,11 @@ impl<'p> Reader<'p> {
     fn put(&mut self, rank: u32, mark: Mark, bytes: &[u8]) {
         let value = &bytes[mark.start..mark.end];
         let slot = &mut self.slots[(rank / self.program.ranks) as usize];
-        if value.is_empty() || value == REDACTED || (slot.row == self.row && slot.rank < rank) {
+        if value.is_empty()
+            || value == REDACTED
+            || value == NULL
+            || (slot.row == self.row && slot.rank < rank)
+        {
             return;
         }
         *slot = Slot { row: self.row, rank, start: mark.start, end: mark.end, decoded: false };

@@ -29,9 +29,18 @@ TREES = {
           none step
             run weather
               tool get_weather
-          model gpt
         """,
-        ["part of 3", "inside 3", "run", "call of 3", "call of 3"],
+        ["part of 3", "inside 3", "run", "call of 3"],
+    ),
+    "a wrapper that makes calls itself is a run, also around another wrapper": (
+        """
+        workflow service
+          workflow flow
+            run weather
+              tool get_weather
+            model judge
+        """,
+        ["part of 2", "workflow", "run under 2", "call of 3", "call of 2"],
     ),
     "a wrapper of wrappers around one agent": (
         """
