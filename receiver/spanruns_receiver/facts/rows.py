@@ -12,7 +12,9 @@ from spanruns_schema.dialects import load
 from spanruns_schema.dialects.mapping import (
     CANCELLED,
     CONTROL_FLOW,
+    GENERAL_TYPES,
     INTERNAL_TAG,
+    NO_MODELS,
     STACK,
     TEXT_AFTER_TYPE,
     TYPE_IN_MESSAGE,
@@ -40,6 +42,8 @@ _TYPE_IN_MESSAGE = _anchored(TYPE_IN_MESSAGE)
 _TEXT_AFTER_TYPE = _anchored(TEXT_AFTER_TYPE)
 _INTERNAL_TAG = _anchored(INTERNAL_TAG)
 _TRACEBACK = b"Traceback (most recent call last):"
+_GENERAL_TYPES = frozenset(kind.encode() for kind in GENERAL_TYPES)
+_NO_MODELS = frozenset(name.encode() for name in NO_MODELS)
 _SPACE = b" \t\n\r\f"
 _ZEROS = re.compile(rb"\A0+\Z")
 
@@ -231,7 +235,7 @@ def _error(reading: Reading, raw: Raw) -> tuple[bytes, bytes]:
         message = message[:at].rstrip(_SPACE) or message[:1]
     message = _STACK.sub(rb"\1", message)
     message = cut(message)
-    if not message or kind not in (b"", b"_OTHER", b"Exception"):
+    if not message or kind not in _GENERAL_TYPES:
         return kind, message
     found = _TYPE_IN_MESSAGE.search(message)
     if not found:
@@ -276,7 +280,9 @@ def _name(reading: Reading, raw: Raw, role: bytes) -> bytes:
         return reading.field("tool_name")(raw)
     if role == b"model":
         model = reading.field("model")(raw)
-        return b"" if model == b"unknown" else model
+        if model in _NO_MODELS:
+            model = reading.field("requested_model")(raw)
+        return b"" if model in _NO_MODELS else model
     return raw.span_name
 
 
@@ -314,11 +320,12 @@ def _tool(reading: Reading, raw: Raw) -> Fact:
 
 def _model(reading: Reading, raw: Raw) -> Fact:
     seconds = numbers.double(reading.field("time_to_first_chunk_s")(raw))
+    milliseconds = numbers.double(reading.field("time_to_first_chunk_ms")(raw))
     return {
         "operation": reading.operation(raw),
         "provider": reading.provider(raw),
         "response_id": reading.field("response_id")(raw),
-        "time_to_first_chunk_ms": None if seconds is None else seconds * 1000,
+        "time_to_first_chunk_ms": milliseconds if seconds is None else seconds * 1000,
     }
 
 

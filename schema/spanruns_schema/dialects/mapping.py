@@ -35,6 +35,19 @@ STACK = r"(?s)^(?:.*?\n\n)??([\w.$]+(?: \[\w+\])?(?:: .*?)?)\n[ \t]+at .+$"
 """What JavaScript and Java put under a message: what stands in front of the frames says it again, with its type."""
 TYPE_IN_MESSAGE = r"^(Error|ParentCommand|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
 TEXT_AFTER_TYPE = r"(?s)^[\w.]+(?:\(['\"]?(.*?)['\"]?,?\)|: (.*))$"
+GENERAL_TYPES = (
+    "",
+    "_OTHER",
+    "Exception",
+    "java.lang.RuntimeException",
+    "java.util.concurrent.CompletionException",
+    "java.util.concurrent.ExecutionException",
+)
+"""Types that say less than one at the beginning of the message."""
+
+NO_MODELS = ("unknown", "none")
+"""What stands in the place of a model that nobody knows."""
+
 INTERNAL_TAG = r"^(seq|graph):step:\d+$"
 
 FLAGS = {
@@ -83,7 +96,7 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
     error = {
         "message_": f"if({message} = '', '', substringUTF8(replaceRegexpOne("
         f"replaceRegexpOne({message}, {quote(TRACEBACK)}, '\\\\1'), {quote(STACK)}, '\\\\1'), 1, {CONTENT_LIMIT}))",
-        "said_": f"if({message} = '' OR {kind} NOT IN ('', '_OTHER', 'Exception'), '', extract(message_, {quote(TYPE_IN_MESSAGE)}))",
+        "said_": f"if({message} = '' OR {kind} NOT IN ({_list(GENERAL_TYPES)}), '', extract(message_, {quote(TYPE_IN_MESSAGE)}))",
         "type_": f"if(said_ != '', said_, {kind})",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
         "said_failed_": mapping.failed(),
@@ -178,7 +191,7 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
             mapping.alias(
                 "name_",
                 f"multiIf(role_ IN ('run', 'agent'), {field('agent_name')}, {run}, {field('workflow_name')}, "
-                f"{tool}, {field('tool_name')}, {model}, if({field('model')} = 'unknown', '', {field('model')}), SpanName)",
+                f"{tool}, {field('tool_name')}, {model}, {_known_model(field('model'), field('requested_model'))}, SpanName)",
             )
         ),
         "service_name": "ServiceName",
@@ -214,7 +227,11 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
         "operation": only(model, mapping.operation()),
         "provider": only(model, mapping.provider()),
         "response_id": only(model, field("response_id")),
-        "time_to_first_chunk_ms": only(model, f"toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000", "NULL"),
+        "time_to_first_chunk_ms": only(
+            model,
+            f"coalesce(toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000, toFloat64OrNull({field('time_to_first_chunk_ms')}))",
+            "NULL",
+        ),
         "input_tokens": f"{tokens('input_tokens')}"
         + (f" + if({excluded}, {tokens('cache_read_tokens')} + {tokens('cache_write_tokens')}, 0)" if excluded else ""),
         "output_tokens": tokens("output_tokens"),
@@ -406,6 +423,16 @@ def _among(dialects: Sequence[Dialect]) -> str:
 
 def _unquoted(expression: str) -> str:
     return f"if(startsWith({expression}, '\"'), JSONExtractString({expression}), {expression})"
+
+
+def _list(words: Sequence[str]) -> str:
+    return ", ".join(map(quote, words))
+
+
+def _known_model(answered: str, requested: str) -> str:
+    """The model that answered, where that is unknown the one that was asked for."""
+    unknown = _list(NO_MODELS)
+    return f"multiIf({answered} NOT IN ({unknown}), {answered}, {requested} NOT IN ({unknown}), {requested}, '')"
 
 
 def _unsigned(expression: str) -> str:

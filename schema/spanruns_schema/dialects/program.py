@@ -13,8 +13,10 @@ from spanruns_schema.dialects.mapping import (
     CANCELLED,
     CONTENT_LIMIT,
     CONTROL_FLOW,
+    GENERAL_TYPES,
     INTERNAL_TAG,
     LIFECYCLE,
+    NO_MODELS,
     STACK,
     TEXT_AFTER_TYPE,
     TYPE_IN_MESSAGE,
@@ -118,6 +120,8 @@ class Program(NamedTuple):
     cancelled: str
     control_flow: str
     internal_tag: str
+    general_types: tuple[bytes, ...]
+    no_models: tuple[bytes, ...]
     stack: str
     type_in_message: str
     text_after_type: str
@@ -136,6 +140,8 @@ def compile_program(dialects: Sequence[Dialect]) -> Program:
         cancelled=CANCELLED,
         control_flow=CONTROL_FLOW,
         internal_tag=INTERNAL_TAG,
+        general_types=tuple(kind.encode() for kind in GENERAL_TYPES),
+        no_models=tuple(name.encode() for name in NO_MODELS),
         stack=STACK,
         type_in_message=TYPE_IN_MESSAGE,
         text_after_type=TEXT_AFTER_TYPE,

@@ -244,10 +244,18 @@ impl<'r> Maker<'_, 'r> {
             Role::Model => &self.fields.model,
             Role::None | Role::Ignored => return Cow::Borrowed(self.row.texts.span_name),
         };
-        match self.row.first(sources) {
-            unknown if role == Role::Model && *unknown == *b"unknown" => Cow::Borrowed(b""),
-            name => name,
+        let name = self.row.first(sources);
+        if role != Role::Model || !self.is_no_model(&name) {
+            return name;
         }
+        match self.row.first(&self.fields.requested_model) {
+            unknown if self.is_no_model(&unknown) => Cow::Borrowed(b""),
+            requested => requested,
+        }
+    }
+
+    fn is_no_model(&self, name: &[u8]) -> bool {
+        self.program.no_models.iter().any(|unknown| unknown == name)
     }
 
     fn run(&self, fact: &mut Fact<'r>) {
@@ -291,7 +299,8 @@ impl<'r> Maker<'_, 'r> {
         };
         fact.response_id = row.first(&fields.response_id);
         let seconds = numbers::double(&row.first(&fields.time_to_first_chunk_s));
-        fact.time_to_first_chunk_ms = seconds.map(|seconds| seconds * 1000.0);
+        let milliseconds = || numbers::double(&row.first(&fields.time_to_first_chunk_ms));
+        fact.time_to_first_chunk_ms = seconds.map(|seconds| seconds * 1000.0).or_else(milliseconds);
     }
 
     fn usage(&self, fact: &mut Fact<'r>, dialect: &Dialect) {
@@ -365,7 +374,7 @@ impl<'r> Maker<'_, 'r> {
         }
         let size = cut(&message, self.program.content_limit).len();
         message = shortened(message, size);
-        if message.is_empty() || !matches!(&*kind, b"" | b"_OTHER" | b"Exception") {
+        if message.is_empty() || !self.program.general_types.iter().any(|general| **general == *kind) {
             return (kind, message);
         }
         let Some(found) = self.program.type_in_message.captures(&message).and_then(|found| found.get(1))

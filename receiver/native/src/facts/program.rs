@@ -95,6 +95,8 @@ pub struct Given {
     cancelled: String,
     control_flow: String,
     internal_tag: String,
+    general_types: Vec<Vec<u8>>,
+    no_models: Vec<Vec<u8>>,
     stack: String,
     type_in_message: String,
     text_after_type: String,
@@ -158,7 +160,7 @@ macro_rules! fields {
 
 fields! {
     agent_name workflow_name agent_id agent_version tool_name tool_call_id tool_type arguments result operation model
-    provider response_id time_to_first_chunk_s input output input_tokens output_tokens cache_read_tokens cache_write_tokens
+    requested_model provider response_id time_to_first_chunk_s time_to_first_chunk_ms input output input_tokens output_tokens cache_read_tokens cache_write_tokens
     reasoning_tokens cost_usd session_id user_id tags workspace environment error_type error_message run_id
     parent_run_id run_kind trigger trigger_detail run_status queued_at waiting_ms waiting_for parameters
     rows_processed progress_done progress_total dry_run sla_ms spans_reported heartbeat_interval_ms
@@ -220,6 +222,8 @@ pub struct Program {
     pub cancelled: Regex,
     pub control_flow: Regex,
     pub internal_tag: Regex,
+    pub general_types: Vec<Vec<u8>>,
+    pub no_models: Vec<Vec<u8>>,
     pub stack: Regex,
     pub type_in_message: Regex,
     pub text_after_type: Regex,
@@ -236,6 +240,8 @@ impl Program {
             cancelled: regex(&given.cancelled)?,
             control_flow: regex(&given.control_flow)?,
             internal_tag: regex(&given.internal_tag)?,
+            general_types: given.general_types,
+            no_models: given.no_models,
             stack: regex(&given.stack)?,
             type_in_message: regex(&given.type_in_message)?,
             text_after_type: regex(&given.text_after_type)?,

@@ -1599,8 +1599,81 @@ OF_TYPESCRIPT = [
         input_size=2,
     ),
 ]
+OF_JAVA = [
+    case(
+        "chat gpt",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt",
+            "gen_ai.response.model": "none",
+            "gen_ai.client.operation.time_to_first_chunk": 0.25,
+        },
+        dialect="genai",
+        role="model",
+        name="gpt",
+        operation="chat",
+        time_to_first_chunk_ms=250,
+    ),
+    case(
+        "chat unknown",
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": "unknown", "gen_ai.response.model": "none"},
+        dialect="genai",
+        role="model",
+        operation="chat",
+    ),
+    case(
+        "ai.streamText.doStream",
+        {"ai.operationId": "ai.streamText.doStream", "ai.model.id": "gpt", "ai.response.msToFirstChunk": 12.5},
+        dialect="vercel",
+        role="model",
+        name="gpt",
+        operation="chat",
+        time_to_first_chunk_ms=12.5,
+    ),
+    case(
+        "execute_tool wrapped",
+        {"gen_ai.operation.name": "execute_tool"},
+        told={
+            "status": "error",
+            "events": [exception("java.util.concurrent.ExecutionException", "a.b.HardError: 429")],
+        },
+        dialect="genai",
+        role="tool",
+        name="wrapped",
+        status="failed",
+        error_type="a.b.HardError",
+        error_message="429",
+    ),
+    case(
+        "execute_tool boom",
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "boom",
+            "gen_ai.tool_call.id": "c-1",
+            "gcp.vertex.agent.tool_response": '{"status":"error","message":"An internal error occurred."}',
+        },
+        scope="gcp.vertex.agent",
+        dialect="google_adk",
+        role="tool",
+        name="boom",
+        tool_call_id="c-1",
+        output='{"status":"error","message":"An internal error occurred."}',
+        output_size=58,
+        status="failed",
+        error_type="_OTHER",
+    ),
+    case(
+        "call_llm",
+        {"gen_ai.operation.name": "call_llm", "gen_ai.request.model": "gemini"},
+        scope="gcp.vertex.agent",
+        dialect="google_adk",
+        role="model",
+        name="gemini",
+        operation="chat",
+    ),
+]
 
-CASES = [*GENAI, *ERRORS, *OTHERS, *GENKIT, *OF_TYPESCRIPT]
+CASES = [*GENAI, *ERRORS, *OTHERS, *GENKIT, *OF_TYPESCRIPT, *OF_JAVA]
 
 
 @pytest.fixture(scope="module")
