@@ -6,10 +6,10 @@ doubled until they stand still, so the number of rounds is the logarithm of the 
 
 Rules (docs/decisions/0002-resolver.md says why):
 - a chain is a workflow when nothing significant stands above it, else it is nothing;
-- a nameless agent is a workflow when a named agent runs below it and it makes no calls of its own, else a run; one that makes
-  no calls inside an agent that makes some is a step of that one;
+- a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
+  makes no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
-- a workflow above exactly one run, that makes no calls itself, is folded into it; else it is itself a run;
+- a workflow above exactly one run, that makes no calls before or after it, is folded into it; else it is itself a run;
 - a root without any run, but with calls below, makes a run;
 - a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always;
 - what several instrumentations saw side by side is one thing too (`beside.py`).
@@ -130,7 +130,7 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
     above = nearest(parent, _is_run(role))
-    fold = _fold(role, around, above, name, _owning(above, is_tool | is_model))
+    fold = _fold(role, around, above, name, nodes.facts)
     fallback = _fallback_roots(role, nodes.is_root, parent)
     runs = _is_run(role) | fallback
     itself = np.arange(len(parent))
@@ -172,25 +172,37 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
     agent = role == Role.AGENT
     if agent.any():
         above = nearest(parent, (role == Role.RUN) | agent | (role == Role.TOOL))
-        has_inner, has_calls = np.zeros(len(role), bool), np.zeros(len(role), bool)
-        has_inner[above[(role == Role.RUN) & (above >= 0)]] = True
+        inner = np.flatnonzero((role == Role.RUN) & (above >= 0))
+        count, only = np.bincount(above[inner], minlength=len(role)), np.full(len(role), -1, np.int64)
+        only[above[inner]] = inner
+        has_inner, has_calls = count > 0, np.zeros(len(role), bool)
         has_calls[above[((role == Role.TOOL) | (role == Role.MODEL)) & (above >= 0)]] = True
+        beyond = _beyond(nodes.facts, role, above, only, count)
         empty = agent & ~has_inner & ~has_calls
         outer = np.maximum(around := nearest(parent, (role == Role.RUN) | (agent & ~empty) | (role == Role.TOOL)), 0)
         step = empty & (around >= 0) & has_calls[outer] & (role[outer] != Role.TOOL)
-        role[agent] = np.where(has_inner[agent] & ~has_calls[agent], Role.WORKFLOW, Role.RUN)
+        role[agent] = np.where(has_inner[agent] & ~beyond[agent], Role.WORKFLOW, Role.RUN)
         role[step] = Role.NONE
     return role
 
 
-def _owning(above: Ints, is_call: Bools) -> Bools:
-    """Which nodes have calls that are nearer to them than to any other run or workflow."""
-    found = np.zeros(len(above), bool)
-    found[above[is_call & (above >= 0)]] = True
+def _beyond(facts: Columns, role: Ints, above: Ints, only: Ints, below: Ints) -> Bools:
+    """Which workflows make calls while none of the runs below them is under way: before the one there is, or after it.
+
+    What is called meanwhile is that run's, told of by another instrumentation. Of several runs it does not matter.
+    """
+    call = np.flatnonzero(((role == Role.TOOL) | (role == Role.MODEL)) & (above >= 0))
+    around = above[call]
+    call, around = call[below[around] > 0], around[below[around] > 0]
+    run, started = only[around], facts["started_us"][call]
+    is_open = facts["event"][run] != Event.NONE
+    within = (facts["started_us"][run] <= started) & (is_open | (started <= facts["ended_us"][run]))
+    found = np.zeros(len(role), bool)
+    found[around[(below[around] > 1) | ~within]] = True
     return found
 
 
-def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64], owning: Bools) -> Ints:
+def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64], facts: Columns) -> Ints:
     """For every run or workflow the run that it is part of, itself where it is one of its own."""
     itself = np.arange(len(role))
     is_run, is_workflow = role == Role.RUN, role == Role.WORKFLOW
@@ -203,7 +215,7 @@ def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64], ownin
     inside = np.where(same, -1, np.where(inside >= 0, fold[inside], -1))
     wrapper = is_workflow & ~same
     below, only = _runs_below(np.flatnonzero(is_run & ~same), inside, wrapper)
-    alone = wrapper & owning & (below > 0)  # makes calls itself, beside the run below
+    alone = wrapper & _beyond(facts, role, above, only, below)
     if alone.any():
         wrapper &= ~alone
         below, only = _runs_below(np.flatnonzero((is_run & ~same) | alone), inside, wrapper)

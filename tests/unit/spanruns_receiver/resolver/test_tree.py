@@ -10,7 +10,7 @@ from spanruns_receiver.resolver.columns import FACT, Columns, Event, Role
 from spanruns_receiver.resolver.tree import grow, nodes
 from spanruns_receiver.resolver.walk import nearest, roots
 
-from tests.support.outlines import facts_of, told
+from tests.support.outlines import START_US, facts_of, told
 
 TREES = {
     "a run and its calls": (
@@ -33,14 +33,31 @@ TREES = {
         ["part of 3", "inside 3", "run", "call of 3"],
     ),
     "a wrapper that makes calls itself is a run, also around another wrapper": (
-        """
+        f"""
         workflow service
           workflow flow
             run weather
               tool get_weather
-            model judge
+            model judge started_us={START_US + 104_000}
         """,
         ["part of 2", "workflow", "run under 2", "call of 3", "call of 2"],
+    ),
+    "a wrapper that makes calls before its agent is a run": (
+        """
+        workflow flow
+          model plan
+          run weather
+        """,
+        ["workflow", "call of 1", "run under 1"],
+    ),
+    "what a wrapper makes while its agent is at work is the agent's": (
+        """
+        workflow flow
+          run weather
+            tool get_weather
+          model gpt
+        """,
+        ["part of 2", "run", "call of 2", "call of 2"],
     ),
     "a wrapper of wrappers around one agent": (
         """
@@ -172,14 +189,24 @@ TREES = {
         ["workflow", "run under 1", "run under 1"],
     ),
     "a nameless agent with calls of its own is a run": (
-        """
+        f"""
         agent manager
           none step
             run worker
               model gpt
-          tool final_answer
+          tool final_answer started_us={START_US + 104_000}
         """,
         ["run", "inside 1", "run under 1", "call of 3", "call of 1"],
+    ),
+    "a nameless agent that one instrumentation tells of, and its name another": (
+        """
+        agent FunctionAgent
+          run weather
+            tool get_weather
+          none step
+            model gpt
+        """,
+        ["part of 2", "run", "call of 2", "inside 2", "call of 2"],
     ),
     "nameless agents inside a nameless agent are runs": (
         """
