@@ -14,7 +14,7 @@ from spanruns_schema.dialects.program import DialectProgram, RowProgram, Rule
 from spanruns_receiver.facts import json_text
 from spanruns_receiver.facts.conditions import Pairs, Test, Text, match_any, stripped, under_prefix
 
-_NO_VALUES = (b"", b"null", b"<REDACTED>")
+_NO_VALUES = (b"", b"null", b"<REDACTED>", b"_OTHER")
 
 
 class Raw:

@@ -264,7 +264,7 @@ class RowMapping:
 
     def stages(self) -> list[dict[str, str]]:
         """What has to be computed before roles and fields: the dialect, then the values in slot order."""
-        known = f"mapFilter((k, v) -> v NOT IN ('', 'null', '<REDACTED>') AND {self._slots.rank('k')} > 0, {self._attributes})"
+        known = f"mapFilter((k, v) -> v NOT IN ('', 'null', '<REDACTED>', '_OTHER') AND {self._slots.rank('k')} > 0, {self._attributes})"
         values = "mapValues(known_)"
         decoded = [dialect for dialect in self._dialects if dialect.json_values]
         if decoded:

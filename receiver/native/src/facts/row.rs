@@ -13,6 +13,8 @@ use crate::sink::Head;
 
 const REDACTED: &[u8] = b"<REDACTED>";
 const NULL: &[u8] = b"null";
+/// What emitters call an error whose type they do not know: an event may know it.
+const OTHER: &[u8] = b"_OTHER";
 
 /// The value of a slot in the row whose number is `row`.
 #[derive(Clone, Copy, Default)]
@@ -163,6 +165,7 @@ impl<'p> Reader<'p> {
         if value.is_empty()
             || value == REDACTED
             || value == NULL
+            || value == OTHER
             || (slot.row == self.row && slot.rank < rank)
         {
             return;
