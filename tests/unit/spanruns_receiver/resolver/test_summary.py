@@ -529,6 +529,8 @@ def forests(draw: st.DrawFn) -> NDArray[np.void]:
     for name, values in (
         ("parent_key", st.integers(0, count + 1)),
         ("name_key", st.integers(0, 3)),
+        ("scope_key", st.integers(1, 3)),
+        ("same_key", st.sampled_from([0, 0, 5, 6])),
         ("role", st.sampled_from(list(Role))),
         ("event", st.sampled_from([Event.NONE, Event.NONE, *Event])),
         ("status", st.sampled_from([Status.UNSET, Status.SUCCESS, Status.FAILED, Status.CANCELLED, Status.WAITING])),
@@ -547,6 +549,7 @@ def forests(draw: st.DrawFn) -> NDArray[np.void]:
         facts[name] = [draw(values) for _ in range(count)]
     facts["started_us"] = START_US + np.arange(count)
     facts["ended_us"] = facts["started_us"] + [draw(number) for _ in range(count)]
+    facts["trace_key"] = draw(st.sampled_from([0, 1])) * (facts["span_key"] % 2)
     facts["run_key"] = np.where(np.arange(count) % 3 == 0, facts["span_key"], 1 + np.arange(count) % 2)
     return facts
 
