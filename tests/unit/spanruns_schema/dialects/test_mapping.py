@@ -1704,7 +1704,36 @@ OF_JAVA = [
     ),
 ]
 
-CASES = [*GENAI, *ERRORS, *OTHERS, *GENKIT, *OF_TYPESCRIPT, *OF_JAVA]
+QUARKUS = "io.quarkus.opentelemetry"
+OF_QUARKUS = [
+    case(
+        "langchain4j.aiservices.WeatherAgent.ask",
+        {},
+        scope=QUARKUS,
+        dialect="quarkus",
+        role="run",
+        name="WeatherAgent.ask",
+    ),
+    case("langchain4j.tools.get", {}, scope=QUARKUS, dialect="quarkus", role="tool", name="get"),
+    case(
+        "completion gpt",
+        {"gen_ai.request.model": "gpt", "gen_ai.prompt": "hi"},
+        scope=QUARKUS,
+        told={"events": [exception("a.RateLimitException", "slow down")]},
+        dialect="quarkus",
+        role="model",
+        name="gpt",
+        operation="chat",
+        input="hi",
+        input_size=2,
+        status="failed",
+        error_type="a.RateLimitException",
+        error_message="slow down",
+    ),
+    case("GET /", {}, scope=QUARKUS, told={"events": [exception("a.Handled", "")]}, dialect="quarkus", name="GET /"),
+]
+
+CASES = [*GENAI, *ERRORS, *OTHERS, *GENKIT, *OF_TYPESCRIPT, *OF_JAVA, *OF_QUARKUS]
 
 
 @pytest.fixture(scope="module")
