@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ Keys = NDArray[np.uint64]
 
 MOST_OPEN = 64
 """Calls of one name that are open at once among which the one is looked for that another scope's span stands for."""
+
+MOST_RUNS = 64
+"""Runs inside each other that are looked through for those which two spans of one model call have in common."""
 
 SOON_US = 10_000
 """A generator's span and the call that it makes lie at most so far apart; they were seen half a millisecond apart."""
@@ -142,7 +146,7 @@ def _usages(facts: Columns, role: Ints, heads: Ints, parent: Ints) -> Keys:
     return np.where(used, key * _MIX + facts["name_key"][heads], np.uint64(0))
 
 
-def _groups(facts: Columns, heads: Ints, key: Keys) -> list[Ints]:
+def _groups(facts: Columns, heads: Ints, key: Keys) -> list[list[int]]:
     """Heads with the same key of which there is more than one scope, each group in the order in which they began."""
     heads, key = heads[key != 0], key[key != 0]
     if not len(heads):
@@ -153,8 +157,8 @@ def _groups(facts: Columns, heads: Ints, key: Keys) -> list[Ints]:
     scope = facts["scope_key"][heads]
     first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
     several = np.minimum.reduceat(scope, first) != np.maximum.reduceat(scope, first)
-    ends = np.append(first[1:], len(heads))
-    return [heads[start:end] for start, end in zip(first[several].tolist(), ends[several].tolist(), strict=True)]
+    ends, nodes = np.append(first[1:], len(heads)), heads.tolist()
+    return [nodes[start:end] for start, end in zip(first[several].tolist(), ends[several].tolist(), strict=True)]
 
 
 @dataclass
@@ -207,30 +211,40 @@ class _Things:
         more = np.array(found, np.int64).reshape(-1, 2)
         return np.concatenate([second[same], more[:, 0]]), np.concatenate([first[same], more[:, 1]])
 
-    def _among(self, group: Ints, gap_us: int) -> Iterator[tuple[int, int]]:
+    def _among(self, group: list[int], gap_us: int) -> Iterator[tuple[int, int]]:
         things: list[_Thing] = []
         passed: dict[int, int] = {}  # by scope, how many of the first are over or were told of by it
-        times, scopes = self._facts["started_us"][group].tolist(), self._facts["scope_key"][group].tolist()
-        for node, started, scope in zip(group.tolist(), times, scopes, strict=True):
-            thing = self._thing(node)
+        began, scopes = self._lists["started_us"], self._lists["scope_key"]
+        for node in group:
+            thing, started, scope = self._thing(node), began[node], scopes[node]
             at = passed.get(scope, 0)
             while at < len(things) and (scope in things[at].scopes or things[at].ended + gap_us <= started):
                 at += 1
             passed[scope] = at
-            candidates = (other for other in things[at : at + MOST_OPEN] if other.ended + gap_us > started)
-            found = next((other for other in candidates if other.may_be(thing)), None)
-            if found is None:
-                things.append(thing)
+            for other in things[at : at + MOST_OPEN]:
+                if other.ended + gap_us > started and other.may_be(thing):
+                    yield node, other.last
+                    other.add(thing)
+                    break
             else:
-                yield node, found.last
-                found.add(thing)
+                things.append(thing)
+
+    @cached_property
+    def _lists(self) -> dict[str, list[int]]:
+        """Plain numbers, which are faster to look at one by one."""
+        names = ("started_us", "ended_us", "scope_key", "same_key")
+        return {name: self._facts[name].tolist() for name in names} | {"count": self._count.tolist()}
 
     def _thing(self, node: int) -> _Thing:
+        lists = self._lists
+        if lists["count"][node] == 1:
+            id_ = lists["same_key"][node]
+            return _Thing(node, {lists["scope_key"][node]}, {id_} if id_ else set(), lists["ended_us"][node])
         start, end = np.searchsorted(self._heads, [node, node + 1])
         members = self._members[start:end]
         members = members[self._facts["event"][members] == Event.NONE]
         ids = set(self._facts["same_key"][members].tolist()) - {0}
-        return _Thing(node, set(self._facts["scope_key"][members].tolist()), ids, int(self._facts["ended_us"][node]))
+        return _Thing(node, set(self._facts["scope_key"][members].tolist()), ids, lists["ended_us"][node])
 
 
 def _deeper(standing: Standing, node: int, same: int) -> tuple[int, int]:
@@ -240,10 +254,10 @@ def _deeper(standing: Standing, node: int, same: int) -> tuple[int, int]:
 
 
 def _runs_around(standing: Standing, node: int) -> list[int]:
-    """The runs around a node, the outermost first."""
+    """The nearest runs around a node, the outermost first."""
     found: list[int] = []
     at = int(standing.run[node])
-    while at >= 0:
+    while at >= 0 and len(found) < MOST_RUNS:
         run = int(standing.stands_for[at])
         if run != node and (not found or found[-1] != run):
             found.append(run)
@@ -255,7 +269,7 @@ def _one_run(facts: Columns, standing: Standing, head: int, other: int) -> tuple
     """The outermost runs in which two spans of one model call differ, the earlier first: they are the same run, seen twice."""
     mine, theirs = _runs_around(standing, head), _runs_around(standing, other)
     differ = [(a, b) for a, b in zip(mine, theirs, strict=False) if a != b]
-    if not differ:
+    if not differ or MOST_RUNS in (len(mine), len(theirs)):
         return None
     first, second = sorted(differ[0], key=lambda run: (facts["started_us"][run], facts["span_key"][run]))
     overlap = facts["started_us"][second] < facts["ended_us"][first]

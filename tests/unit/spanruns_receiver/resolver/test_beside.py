@@ -291,3 +291,21 @@ def test_5_000_tool_calls_seen_twice_are_fast(step_us: int) -> None:
     calls = resolve(Columns.of(facts)).calls
     assert time.process_time() - began < 3
     assert len(calls) == count
+
+
+def test_deep_runs_with_many_calls_seen_elsewhere_are_fast() -> None:
+    """However deep runs are nested, and however many of their calls another instrumentation saw at the top."""
+    depth, count = 5_000, 2_000
+    facts = np.zeros(depth + 2 * count, FACT)
+    facts["span_key"] = facts["run_key"] = np.arange(1, len(facts) + 1)
+    facts["role"], facts["role"][:depth] = Role.MODEL, Role.RUN
+    facts["parent_key"][:depth], facts["name_key"][:depth] = np.arange(depth), np.arange(1, depth + 1)
+    facts["parent_key"][depth : depth + count], facts["parent_key"][depth + count :] = depth, 1
+    facts["same_key"][depth:] = np.tile(np.arange(1, count + 1), 2)
+    facts["scope_key"], facts["scope_key"][depth + count :] = 1, 2
+    facts["started_us"], facts["ended_us"] = START_US, START_US + 1_000
+    began = time.process_time()
+    runs = resolve(Columns.of(facts)).runs
+    assert time.process_time() - began < 3
+    assert runs["run_key"][runs["model_call_count"] > 0].tolist() == [depth]
+    assert runs["model_call_count"].sum() == count
