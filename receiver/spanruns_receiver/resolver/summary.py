@@ -206,7 +206,7 @@ def _lifecycle(runs: Columns, groups: _Groups, own: Columns, calls: _Calls) -> N
 
 
 def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
-    """Each head's status: its own word, else that of a span folded into it, else cancelled when its last call was, at its end."""
+    """Each head's status: its own word, else that of a span folded into it, else cancelled when its last call or inner run was, at its end."""
     own, tree = groups.spans.facts, groups.tree
     status = own["status"].copy()
     folded = np.flatnonzero((tree.run >= 0) & (tree.run != np.arange(len(own))) & (own["event"] == Event.NONE))
@@ -214,14 +214,17 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
     ill = ill[status[tree.run[ill]] == Status.UNSET]
     status[tree.run[ill]] = status[ill]
     cancelled = calls.node[calls.rows["status"] == Status.CANCELLED]
+    inner = groups.heads[(tree.owner[groups.heads] >= 0) & (own["event"][groups.heads] == Event.NONE)]
+    cancelled = np.concatenate([cancelled, inner[status[inner] == Status.CANCELLED]])
     if len(cancelled):
-        head = tree.owner[cancelled]
+        steps = np.concatenate([calls.node[tree.owner[calls.node] >= 0], inner])
         last = np.zeros(len(own), np.int64)
-        mine = tree.owner[calls.node] >= 0
-        np.maximum.at(last, tree.owner[calls.node[mine]], own["ended_us"][calls.node[mine]])
+        np.maximum.at(last, tree.owner[steps], own["ended_us"][steps])
+    while len(cancelled):  # and with a run the one around it
+        head = tree.owner[cancelled]
         at_end = (head >= 0) & (own["ended_us"][cancelled] >= np.maximum(last[head], own["ended_us"][head] - LATE_US))
-        head = head[at_end]
-        status[head[status[head] == Status.UNSET]] = Status.CANCELLED
+        cancelled = np.unique(head[at_end & (status[head] == Status.UNSET)])
+        status[cancelled] = Status.CANCELLED
     return np.asarray(status[groups.heads], np.uint8)
 
 

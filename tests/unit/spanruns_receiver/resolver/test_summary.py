@@ -241,6 +241,11 @@ def test_a_call_that_failed_in_its_repeat_only() -> None:
         ("run a event=4 event_us=1750000000002000", Status.WAITING),
         ("run a event=3 event_us=1750000000000000", Status.RUNNING),
         ("none r status=2\n  tool t", Status.FAILED),
+        ("run a\n  run b status=3", Status.CANCELLED),
+        ("run a\n  run b\n    run c\n      tool t status=3", Status.CANCELLED),
+        ("run a status=1\n  run b status=3", Status.SUCCESS),
+        ("run a\n  run b status=3\n  tool t", Status.SUCCESS),
+        ("run a\n  run b status=2", Status.SUCCESS),
     ],
 )
 def test_status_of_a_run(outline: str, status: Status) -> None:
