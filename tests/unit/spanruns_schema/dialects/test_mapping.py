@@ -1733,7 +1733,95 @@ OF_QUARKUS = [
     case("GET /", {}, scope=QUARKUS, told={"events": [exception("a.Handled", "")]}, dialect="quarkus", name="GET /"),
 ]
 
-CASES = [*GENAI, *ERRORS, *OTHERS, *GENKIT, *OF_TYPESCRIPT, *OF_JAVA, *OF_QUARKUS]
+OF_KOTLIN = [
+    case(
+        "run.8ed7",
+        {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.id": "asks"},
+        dialect="koog",
+        role="run",
+        name="asks",
+        agent_id="asks",
+    ),
+    case(
+        "llm.chat",
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt", "gen_ai.usage.output_tokens": 2},
+        told={"events": [("gen_ai.assistant.message", {"role": "assistant", "content": "ho"})]},
+        dialect="koog",
+        role="model",
+        name="gpt",
+        operation="chat",
+        output="ho",
+        output_size=2,
+        output_tokens=2,
+    ),
+    case(
+        "llm.chat",
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt"},
+        dialect="koog",
+        role="model",
+        name="gpt",
+        operation="chat",
+        status="failed",
+        error_type="_OTHER",
+    ),
+    case(
+        "tool.get",
+        {"gen_ai.tool.name": "get", "gen_ai.tool.call.id": "c-1", "input.value": "{}"},
+        dialect="genai",
+        role="tool",
+        name="get",
+        tool_call_id="c-1",
+        input="{}",
+        input_size=2,
+    ),
+]
+
+LANGWATCH = [
+    case(
+        "asks",
+        {
+            "langwatch.span.type": "agent",
+            "langwatch.input": '{"type": "text", "value": "hi"}',
+            "langwatch.thread.id": "s-1",
+            "langwatch.user.id": "u-1",
+            "langwatch.labels": ["a"],
+        },
+        dialect="langwatch",
+        role="run",
+        name="asks",
+        input="hi",
+        input_size=2,
+        session_id="s-1",
+        user_id="u-1",
+        tags=["a"],
+    ),
+    case(
+        "get",
+        {"langwatch.span.type": "tool", "langwatch.input": '{"type": "json", "value": {"city": "Oslo"}}'},
+        dialect="langwatch",
+        role="tool",
+        name="get",
+        input='{"city":"Oslo"}',
+        input_size=15,
+    ),
+    case(
+        "ask",
+        {
+            "langwatch.span.type": "llm",
+            "gen_ai.request.model": "gpt",
+            "langwatch.metrics": '{"type": "json", "value": {"promptTokens": 3, "completionTokens": 2, "cost": 0.5}}',
+        },
+        dialect="langwatch",
+        role="model",
+        name="gpt",
+        operation="chat",
+        input_tokens=3,
+        output_tokens=2,
+        cost_usd=0.5,
+    ),
+]
+
+CASES = [*GENAI, *ERRORS, *OTHERS, *GENKIT, *OF_TYPESCRIPT, *OF_JAVA, *OF_QUARKUS, *OF_KOTLIN, *LANGWATCH]
 
 
 @pytest.fixture(scope="module")
