@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spanruns_receiver.pricing.cost import NO_PRICES, costs
-from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Columns, CostSource, Event, Role, Status, Use
+from spanruns_receiver.pricing.cost import NO_PRICES
+from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Columns, Event, Role, Status, Use
 from spanruns_receiver.resolver.tree import Nodes, Tree, grow, nodes
+from spanruns_receiver.resolver.usage import Prices, fill_costs, fill_usage, summed
 from spanruns_receiver.resolver.walk import Bools, Ints, depths, nearest, roots, without_cycles
-
-Prices = NDArray[np.void]
 
 LATE_US = 50_000
 """A run that ended unset was cancelled when its last call was, at its end: this is how far apart the two may be."""
@@ -99,8 +98,8 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
     rows["is_tool"] = is_tool = own["role"][node] == Role.TOOL
     rows["status"] = np.where(own["event"][node] != Event.NONE, Status.RUNNING, own["status"][node])
     rows["status"][rows["status"] == Status.UNSET] = Status.SUCCESS
-    _usage(rows, node, own, tree.call, tree.parent)
-    _price(rows, node, own, tree.call, prices)
+    fill_usage(rows, node, own, tree, spans.parent)
+    fill_costs(rows, node, own, tree.call, prices)
     repeat = _telling_repeats(own, tree.call)
     position = np.searchsorted(node, tree.call[repeat])
     rows["status"][position] = Status.FAILED
@@ -123,43 +122,6 @@ def _telling_repeats(own: Columns, call: Ints) -> Ints:
     is_last = own["ended_us"][repeats] >= last_start[outer]
     telling: Ints = repeats[silent & is_last & (own["status"][repeats] == Status.FAILED)]
     return telling
-
-
-def _usage(rows: Columns, node: Ints, own: Columns, call: Ints, parent: Ints) -> None:
-    """A model call's tokens and cost: its own, else those of the spans that repeat it, each counted once."""
-    is_model = own["role"] == Role.MODEL
-    has_tokens = is_model & np.any([own[name] > 0 for name in TOKENS], axis=0)
-    counted = _outermost(has_tokens, call, parent)
-    at = np.searchsorted(node, call[counted])
-    for name in TOKENS:
-        np.add.at(rows[name], at, own[name][counted])
-    counted = _outermost(is_model & ~np.isnan(own["cost_usd"]), call, parent)
-    rows["cost_usd"] = _sum(own["cost_usd"][counted], np.searchsorted(node, call[counted]), len(node))
-
-
-def _price(rows: Columns, node: Ints, own: Columns, call: Ints, prices: Prices) -> None:
-    """The cost of calls whose spans do not say it, by the call's model, or that of a span that repeats it."""
-    key = np.zeros(len(own), np.uint64)
-    named = (own["role"] == Role.MODEL) & (own["name_key"] > 0)
-    np.maximum.at(key, call[named], own["model_key"][named])
-    own_name = own["name_key"][node] > 0
-    key = np.where(own_name, own["model_key"][node], key[node])
-    unsaid = np.isnan(rows["cost_usd"])
-    rows["cost_source"] = np.where(unsaid | (own["role"][node] != Role.MODEL), CostSource.NONE, CostSource.SPAN)
-    # Nothing for some tokens says that its price list lacks the model, as long as ours has it.
-    free = (rows["cost_usd"] == 0) & ((rows["input_tokens"] > 0) | (rows["output_tokens"] > 0))
-    asked = np.flatnonzero(unsaid | free)
-    found = costs(prices, key[asked], own["started_us"][node][asked], {name: rows[name][asked] for name in TOKENS})
-    priced = asked[~np.isnan(found)]
-    rows["cost_usd"][priced] = found[~np.isnan(found)]
-    rows["cost_source"][priced] = CostSource.PRICES
-
-
-def _outermost(known: Bools, call: Ints, parent: Ints) -> Bools:
-    """Of spans that know something of the same call, those with no such span around them."""
-    above = nearest(parent, known)
-    outermost: Bools = known & ((above < 0) | (call[np.maximum(above, 0)] != call))
-    return outermost
 
 
 def _runs(groups: _Groups, calls: _Calls) -> Columns:
@@ -290,7 +252,7 @@ def _counts(runs: Columns, groups: _Groups, calls: _Calls) -> None:
     runs["model_call_count"] = np.bincount(group, ~is_tool, groups.count)
     for name in TOKENS:
         np.add.at(runs[name], group, rows[name])
-    runs["cost_usd"] = _sum(rows["cost_usd"], group, groups.count)
+    runs["cost_usd"] = summed(rows["cost_usd"], group, groups.count)
     used = (rows["input_tokens"] > 0) | (rows["output_tokens"] > 0)
     runs["unpriced_call_count"] = np.bincount(group, used & np.isnan(rows["cost_usd"]), groups.count)
     _reported(runs, groups)
@@ -419,11 +381,3 @@ def _deepest_first(parent: Ints) -> list[Ints]:
     order = np.argsort(-depth, kind="stable")
     order = order[: np.count_nonzero(depth)]
     return np.split(order, np.flatnonzero(np.diff(depth[order])) + 1) if len(order) else []
-
-
-def _sum(values: NDArray[np.float64], at: Ints, count: int) -> NDArray[np.float64]:
-    """Sums by index, NaN where no value is known."""
-    known = ~np.isnan(values)
-    total = np.bincount(at[known], values[known], count)
-    seen = np.bincount(at[known], minlength=count) > 0
-    return np.where(seen, total, np.nan)

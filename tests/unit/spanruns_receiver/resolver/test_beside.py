@@ -262,6 +262,33 @@ def test_a_call_seen_by_three_counts_once() -> None:
     assert sorted(zip(*told_by, strict=True)) == [(1, 1, 0), (2, 2, 0), (4, 2, 1), (5, 2, 2)]
 
 
+def test_usage_is_that_of_one_who_tells_of_the_call() -> None:
+    """Spans inside the first that know the usage count, not those of another instrumentation beside it; without any, that one's do."""
+    resolved = resolve(
+        Columns.of(
+            facts_of(
+                """
+                run weather scope_key=1
+                  model gpt scope_key=1 same_key=5
+                    model gpt scope_key=3 same_key=5 input_tokens=20 output_tokens=7 cost_usd=1
+                    model gpt scope_key=3 same_key=5 input_tokens=1 output_tokens=1
+                  model gpt scope_key=2 same_key=5 input_tokens=30 output_tokens=7 cost_usd=2
+                    model gpt scope_key=4 same_key=5 input_tokens=20 output_tokens=7 cost_usd=1
+                  model other scope_key=1
+                    model other scope_key=3
+                  model other scope_key=2 input_tokens=5 output_tokens=3
+                """
+            )
+        )
+    )
+    calls = resolved.calls
+    fields = ("span_key", "input_tokens", "output_tokens", "cost_usd")
+    assert list(zip(*(np.nan_to_num(calls[name]).tolist() for name in fields), strict=True)) == [
+        (2, 21, 8, 1.0),
+        (7, 5, 3, 0.0),
+    ]
+
+
 def test_no_circles() -> None:
     """A span is never put below itself, however ids contradict the tree."""
     facts = facts_of(
