@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from spanruns_receiver.pricing.cost import NO_PRICES, PRICE, PRICES
 from spanruns_receiver.resolver.columns import FACT, TOKENS, Columns, CostSource, Event, Role, Status, Use
-from spanruns_receiver.resolver.summary import Prices, Resolved
+from spanruns_receiver.resolver.summary import Resolved
 from spanruns_receiver.resolver.summary import resolve as resolve_columns
+from spanruns_receiver.resolver.usage import Prices
 
 from tests.support.outlines import START_US, facts_of
 
