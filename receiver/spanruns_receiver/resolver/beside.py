@@ -130,12 +130,12 @@ def _answers(facts: Columns, role: Ints, heads: Ints, standing: Standing) -> Key
 
 
 def _names(facts: Columns, role: Ints, heads: Ints, standing: Standing) -> Keys:
-    """What the same name within one run or tool call may say is the same. 0 for what has none."""
+    """What the same name within one run or tool call may say is the same; of models also none. 0 for what has none."""
     name = facts["name_key"][heads]
     kinds = np.zeros(len(Role), np.uint64)
     kinds[list(_KIND)] = list(_KIND.values())
     key = (_within(facts, heads, standing) * _MIX + kinds[role[heads]]) * _MIX_TOO + name
-    return np.where(name == 0, np.uint64(0), key)
+    return np.where((name == 0) & (role[heads] != Role.MODEL), np.uint64(0), key)
 
 
 def _usages(facts: Columns, role: Ints, heads: Ints, parent: Ints) -> Keys:

@@ -128,6 +128,15 @@ TREES = {
         """,
         ["run", "call of 1", "call of 1"],
     ),
+    "calls of models that nobody names": (
+        """
+        run weather scope_key=1
+          model - scope_key=1
+          model - scope_key=2
+          model gpt scope_key=3
+        """,
+        ["run", "call of 1", "repeats 2", "call of 1"],
+    ),
     "other answers are other calls": (
         """
         run weather scope_key=1
