@@ -79,14 +79,19 @@ def _find(provider: str, model: str) -> Any:
     # Two tenths of a second, and most processes never ask.
     from genai_prices.data_snapshot import get_snapshot
 
-    if not model:
-        return None
-    try:
-        return (
-            get_snapshot().find_provider_model(model, None, PROVIDERS.get(provider, provider) or None, None)[1].prices
-        )
-    except LookupError:
-        return None
+    known = PROVIDERS.get(provider, provider) or None
+    for name in _names(provider, model):
+        try:
+            return get_snapshot().find_provider_model(name, None, known, None)[1].prices
+        except LookupError:
+            continue
+    return None
+
+
+def _names(provider: str, model: str) -> list[str]:
+    """What the model may be called: as it is, and where no provider is told without one in front (`googleai/gemini-2.5-pro`)."""
+    bare = model.rpartition("/")[2]
+    return [name for name in ([model] if provider else [model, bare]) if name]
 
 
 def _conditional(item: Any, place: int, starts: list[datetime]) -> Iterator[Price]:

@@ -169,3 +169,9 @@ def test_a_price_of_ones_own_wins() -> None:
 def test_no_prices() -> None:
     """Without a table nothing has a cost."""
     assert np.isnan(cost(NO_PRICES, input_tokens=1))
+
+
+def test_a_model_named_with_its_provider() -> None:
+    """Where spans tell no provider, the model's name may begin with one; where they tell one, the name is taken as it is."""
+    assert prices("", "googleai/gemini-2.5-flash") == prices("", "gemini-2.5-flash") != []
+    assert prices("openai", "googleai/gemini-2.5-flash") == prices("", "googleai/none") == prices("", "") == []
