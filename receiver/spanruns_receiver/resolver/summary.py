@@ -87,7 +87,7 @@ class _Calls:
 
 
 def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_Calls, Columns]:
-    """One row per call; and, for tool calls that failed only in a repeat of theirs, the repeat that knows why."""
+    """One row per call; and, for tool calls that failed or were cancelled only in a repeat of theirs, the repeat that knows why."""
     own = spans.facts
     node = np.flatnonzero(tree.call == np.arange(len(own)))
     rows = Columns.zeros(CALL, len(node))
@@ -102,14 +102,14 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
     fill_costs(rows, node, own, tree.call, prices)
     repeat = _telling_repeats(own, tree.call)
     position = np.searchsorted(node, tree.call[repeat])
-    rows["status"][position] = Status.FAILED
+    rows["status"][position] = own["status"][repeat]
     enriched = rows.take(position)
     enriched["span_key"] = own["span_key"][repeat]
     return _Calls(rows, node, group, is_tool), enriched
 
 
 def _telling_repeats(own: Columns, call: Ints) -> Ints:
-    """Spans that repeat a tool call and failed where the call itself does not say so."""
+    """Spans that repeat a tool call and failed or were cancelled where the call itself does not say so."""
     repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))) & (own["role"] == Role.TOOL))
     last_start = np.zeros(len(own), np.int64)
     np.maximum.at(last_start, call[repeats], own["started_us"][repeats])
@@ -120,8 +120,9 @@ def _telling_repeats(own: Columns, call: Ints) -> Ints:
     )
     # A repeat that began after the failure was another try.
     is_last = own["ended_us"][repeats] >= last_start[outer]
-    telling: Ints = repeats[silent & is_last & (own["status"][repeats] == Status.FAILED)]
-    return telling
+    cancelled = (own["status"][repeats] == Status.CANCELLED) & (own["is_shadow"][repeats] == 0)
+    telling: Ints = repeats[silent & is_last & (cancelled | (own["status"][repeats] == Status.FAILED))]
+    return telling[np.argsort(own["status"][telling] == Status.FAILED, kind="stable")]  # what failed has the last word
 
 
 def _runs(groups: _Groups, calls: _Calls) -> Columns:

@@ -193,6 +193,20 @@ def test_a_repeated_model_call_counts_once(outline: str, expected: dict[str, Any
     assert only(calls_of(resolved), *names) == [{"span_key": 1} | expected]
 
 
+@pytest.mark.parametrize(
+    ("outline", "status"),
+    [
+        ("tool t\n  tool t status=3", Status.CANCELLED),
+        ("tool t\n  tool t shadow status=3", Status.SUCCESS),
+        ("tool t\n  tool t status=3\n    tool t status=2", Status.FAILED),
+        ("tool t status=2\n  tool t status=3", Status.FAILED),
+    ],
+)
+def test_a_call_that_was_cancelled_in_its_repeat_only(outline: str, status: Status) -> None:
+    """A tool call is cancelled with a span of the same tool inside it, not with one of a protocol; failure has the last word."""
+    assert calls_of(resolve(facts_of(outline)))[0]["status"] == status
+
+
 def test_a_call_that_failed_in_its_repeat_only() -> None:
     """A tool call whose repeat failed has failed, and that span says why; but a tool may handle a protocol's failure, and
     another try may have succeeded."""
