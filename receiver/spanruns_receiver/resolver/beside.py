@@ -7,13 +7,15 @@ they are, while both are open, when
 - they are model calls with the same answer's id; then the runs around them are the same too, if neither is inside the other;
 - they are runs of one name, or calls of one kind and name, with the same run or tool call around them, and no id says otherwise.
 
+A call that hangs further out than another one of its name, but lies within it in time, is that one (`_astray`).
+
 A generator's span may be over before the call that it makes begins: two model calls below one span, of one name and the same usage, are one
 also when the second begins right after the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,11 +57,17 @@ class Found:
     same: Ints
 
 
-def seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing) -> Found:
-    """Nodes that are the same thing as one that began before them; of several each points at the one before it."""
+def same_things(facts: Columns, role: Ints, parent: Ints, standing: Standing) -> Found:
+    """Nodes that are the same thing as another one, and that one; of several each points at the one before it."""
     heads = _heads(facts, role, standing)
     if not len(heads):
         return Found(heads, heads)
+    found = _seen_twice(facts, role, parent, standing, heads)
+    return found if len(found.node) else _astray(facts, role, standing, heads)
+
+
+def _seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing, heads: Ints) -> Found:
+    """What stands beside something that began before it."""
     things = _Things(facts, standing)
     pairs, runs = np.full(len(role), -1, np.int64), np.full(len(role), -1, np.int64)
     node, same = things.shown_twice(heads, _names(facts, role, heads, standing))
@@ -78,6 +86,34 @@ def seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing) -> 
     pairs = np.where(runs >= 0, runs, pairs)
     told = np.flatnonzero(pairs >= 0)
     return Found(told, pairs[told])
+
+
+def _astray(facts: Columns, role: Ints, standing: Standing, heads: Ints) -> Found:
+    """Calls that were made inside another one's, to judge by time and name, but whose span hangs further out.
+
+    Callbacks give no context to what is called: a decorated tool, a client's own span, belong to the outer run then, or to none.
+    """
+    heads = heads[np.isin(role[heads], (Role.TOOL, Role.MODEL)) & (facts["name_key"][heads] != 0)]
+    if not len(heads):
+        return Found(heads, heads)
+    things = _Things(facts, standing)
+    key = (facts["trace_key"][heads] * _MIX + role[heads].astype(np.uint64)) * _MIX_TOO + facts["name_key"][heads]
+    pairs = [pair for group in _groups(facts, heads, key) for pair in things.among(group, 0, _Further(facts, standing))]
+    node, same = np.array(pairs, np.int64).reshape(-1, 2).T
+    return Found(node, same)
+
+
+class _Further:
+    """Whether a call lies within another one in time, and its run further out."""
+
+    def __init__(self, facts: Columns, standing: Standing) -> None:
+        self._ended, self._standing = facts["ended_us"], standing
+
+    def __call__(self, thing: _Thing, node: int) -> bool:
+        if self._ended[node] > thing.ended:
+            return False
+        inner, outer = _runs_around(self._standing, thing.first), _runs_around(self._standing, node)
+        return len(outer) < len(inner) < MOST_RUNS and inner[: len(outer)] == outer
 
 
 def adopted(parent: Ints, found: Found) -> Ints:
@@ -165,6 +201,7 @@ def _groups(facts: Columns, heads: Ints, key: Keys) -> list[list[int]]:
 class _Thing:
     """One run or call that spans of several scopes show."""
 
+    first: int
     last: int
     scopes: set[int]
     ids: set[int]
@@ -207,11 +244,14 @@ class _Things:
         same &= (ids[first] == ids[second]) | (ids[first] == 0) | (ids[second] == 0)
         others = [group for group, is_alone in zip(plain, alone.tolist(), strict=True) if not is_alone]
         others += [group for group in groups if len(group) > 2]
-        found = [pair for group in others for pair in self._among(group, gap_us)]
+        found = [pair for group in others for pair in self.among(group, gap_us)]
         more = np.array(found, np.int64).reshape(-1, 2)
         return np.concatenate([second[same], more[:, 0]]), np.concatenate([first[same], more[:, 1]])
 
-    def _among(self, group: list[int], gap_us: int) -> Iterator[tuple[int, int]]:
+    def among(
+        self, group: list[int], gap_us: int, fits: Callable[[_Thing, int], bool] | None = None
+    ) -> Iterator[tuple[int, int]]:
+        """Pairs as of `shown_twice` in one group, those that fit."""
         things: list[_Thing] = []
         passed: dict[int, int] = {}  # by scope, how many of the first are over or were told of by it
         began, scopes = self._lists["started_us"], self._lists["scope_key"]
@@ -222,7 +262,8 @@ class _Things:
                 at += 1
             passed[scope] = at
             for other in things[at : at + MOST_OPEN]:
-                if other.ended + gap_us > started and other.may_be(thing):
+                is_open = other.ended + gap_us > started
+                if is_open and other.may_be(thing) and (fits is None or fits(other, node)):
                     yield node, other.last
                     other.add(thing)
                     break
@@ -239,12 +280,12 @@ class _Things:
         lists = self._lists
         if lists["count"][node] == 1:
             id_ = lists["same_key"][node]
-            return _Thing(node, {lists["scope_key"][node]}, {id_} if id_ else set(), lists["ended_us"][node])
+            return _Thing(node, node, {lists["scope_key"][node]}, {id_} if id_ else set(), lists["ended_us"][node])
         start, end = np.searchsorted(self._heads, [node, node + 1])
         members = self._members[start:end]
         members = members[self._facts["event"][members] == Event.NONE]
         ids = set(self._facts["same_key"][members].tolist()) - {0}
-        return _Thing(node, set(self._facts["scope_key"][members].tolist()), ids, lists["ended_us"][node])
+        return _Thing(node, node, set(self._facts["scope_key"][members].tolist()), ids, lists["ended_us"][node])
 
 
 def _deeper(standing: Standing, node: int, same: int) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spanruns_receiver.resolver.beside import Found, Standing, adopted, seen_twice
+from spanruns_receiver.resolver.beside import Found, Standing, adopted, same_things
 from spanruns_receiver.resolver.columns import Columns, Event, Role
 from spanruns_receiver.resolver.walk import Bools, Ints, nearest, roots, settle, without_cycles
 
@@ -111,7 +111,7 @@ def grow(nodes: Nodes) -> Tree:
     parent, name = nodes.parent, nodes.facts["name_key"]
     decided = _decide(nodes, role, parent, name)
     for _ in range(LEVELS):  # what is below two that turned out to be one is found in the next round
-        found = seen_twice(nodes.facts, role, parent, decided.standing)
+        found = same_things(nodes.facts, role, parent, decided.standing)
         if not len(found.node):
             break
         parent, name = adopted(parent, found), _one_name(name, found, nodes.facts)

@@ -128,6 +128,36 @@ TREES = {
         """,
         ["run", "call of 1", "call of 1"],
     ),
+    "a tool whose own span lost its context": (
+        f"""
+        run nightly scope_key=1
+          run weather scope_key=2
+            tool get scope_key=2 ended_us={START_US + 50_000}
+            tool get scope_key=2 started_us={START_US + 60_000}
+          tool get scope_key=1 ended_us={START_US + 40_000}
+          tool get scope_key=1 started_us={START_US + 61_000} ended_us={START_US + 100_000}
+          tool get scope_key=1 started_us={START_US + 62_000} ended_us={START_US + 900_000}
+        """,
+        ["run", "run under 1", "call of 2", "call of 2", "repeats 3", "repeats 4", "call of 1"],
+    ),
+    "a failed call that hangs beside its run": (
+        f"""
+        none request
+          run weather scope_key=1
+            model gpt scope_key=1
+          model gpt scope_key=2 ended_us={START_US + 50_000}
+        """,
+        ["nothing", "run", "call of 2", "repeats 3"],
+    ),
+    "a tool inside one of its name that an inner agent calls": (
+        f"""
+        run boss scope_key=1
+          tool search scope_key=1
+            run helper scope_key=2
+              tool search scope_key=2 ended_us={START_US + 50_000}
+        """,
+        ["run", "call of 1", "run under 1", "call of 3"],
+    ),
     "calls of models that nobody names": (
         """
         run weather scope_key=1
