@@ -5,7 +5,7 @@ A span is known by its 64-bit key, its parent by that one's key, so traces need 
 doubled until they stand still, so the number of rounds is the logarithm of the depth.
 
 Rules (docs/decisions/0002-resolver.md says why):
-- a chain is a workflow when nothing significant stands above it, else it is nothing;
+- a chain is a workflow when nothing significant stands above it, a run when it calls a model and tools inside a tool call, else nothing;
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
   makes no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
@@ -167,8 +167,10 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
     """Chains and nameless agents become runs, workflows or nothing, by what stands above and below them."""
     role, parent = role.copy(), nodes.parent
     chain = role == Role.CHAIN
-    outermost = (nearest(parent, role != Role.NONE) < 0) & nodes.is_root[roots(parent)]
-    role[chain] = np.where(outermost[chain], Role.WORKFLOW, Role.NONE)
+    around = nearest(parent, role != Role.NONE)
+    outermost = (around < 0) & nodes.is_root[roots(parent)]
+    asked = _asked_agents(role, parent, chain & (around >= 0) & (role[np.maximum(around, 0)] == Role.TOOL))
+    role[chain] = np.where(outermost[chain], Role.WORKFLOW, np.where(asked[chain], Role.RUN, Role.NONE))
     agent = role == Role.AGENT
     if agent.any():
         above = nearest(parent, (role == Role.RUN) | agent | (role == Role.TOOL))
@@ -199,6 +201,19 @@ def _beyond(facts: Columns, role: Ints, above: Ints, only: Ints, below: Ints) ->
     within = (facts["started_us"][run] <= started) & (is_open | (started <= facts["ended_us"][run]))
     found = np.zeros(len(role), bool)
     found[around[(below[around] > 1) | ~within]] = True
+    return found
+
+
+def _asked_agents(role: Ints, parent: Ints, asked: Bools) -> Bools:
+    """Which of the chains that stand in a tool call work as agents do: a model is called, and tools are."""
+    if not asked.any():
+        return asked
+    inside = nearest(parent, asked | np.isin(role, (Role.RUN, Role.AGENT, Role.WORKFLOW, Role.TOOL)))
+    found = asked.copy()
+    for kind in (Role.TOOL, Role.MODEL):
+        calling = np.zeros(len(role), bool)
+        calling[inside[(role == kind) & (inside >= 0)]] = True
+        found &= calling
     return found
 
 

@@ -59,6 +59,32 @@ TREES = {
         """,
         ["part of 2", "run", "call of 2", "call of 2"],
     ),
+    "a chain that calls a model and tools inside a tool call is a run, one that only calls a model is not": (
+        """
+        run boss
+          tool delegate
+            chain researcher
+              chain step
+                model gpt
+              chain step
+                tool lookup
+          tool summarize
+            chain sequence
+              model gpt
+        """,
+        [
+            "run",
+            "call of 1",
+            "run under 1",
+            "inside 3",
+            "call of 3",
+            "inside 3",
+            "call of 3",
+            "call of 1",
+            "inside 1",
+            "call of 1",
+        ],
+    ),
     "a wrapper of wrappers around one agent": (
         """
         workflow flow
