@@ -8,12 +8,13 @@ from spanruns_schema.dialects.dialect import BASE, Dialect, When, load
 from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 from spanruns_schema.dialects.sql import (
     affixes,
+    decoded,
     detect_by_name,
     first,
-    json_path,
     match_any,
     of_event,
     quote,
+    raw_at,
     stripped,
     translated,
     under_prefix,
@@ -108,10 +109,12 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         f"(SpanAttributes['error.type'] != '' AND NOT is_ok_)) AND NOT (match(type_, {quote(CONTROL_FLOW)}) "
         f"OR match(text_, {quote(CONTROL_FLOW)}))",
     }
+    role = mapping.role()
     return _select(
         [
             *mapping.stages(),
-            {"role_": mapping.role(), "marker_": marker},
+            *mapping.inside(),
+            {"role_": role, "marker_": marker},
             mapping.fields() | FLAGS,
             mapping.derived() | error,
             outcome,
@@ -152,7 +155,7 @@ def event_facts_select(dialects: Sequence[Dialect]) -> str:
     }
     events = ", ".join(f"'spanruns.run.{event}'" for event in LIFECYCLE)
     return _select(
-        [record, *mapping.stages()[1:], mapping.fields() | FLAGS, mapping.derived()],
+        [record, *mapping.stages()[1:], *mapping.inside(), mapping.fields() | FLAGS, mapping.derived()],
         columns,
         "(SELECT * FROM otel_logs WHERE startsWith(EventName, 'spanruns.run.') "
         "OR startsWith(LogAttributes['event.name'], 'spanruns.run.'))",
@@ -261,6 +264,7 @@ class RowMapping:
         self._slots = Slots([*self._dialects, self._base])
         self._fields: dict[str, str] = {}
         self._derived: dict[str, str] = {}
+        self._paths: dict[tuple[int, str], int] = {}
 
     def stages(self) -> list[dict[str, str]]:
         """What has to be computed before roles and fields: the dialect, then the values in slot order."""
@@ -279,6 +283,11 @@ class RowMapping:
                 "values_": "arraySort((v, rank) -> rank, unsorted_, ranks_)",
             },
         ]
+
+    def inside(self) -> list[dict[str, str]]:
+        """What has to be computed after the stages: what stands at the paths that anything asked for so far, each once."""
+        raw = {f"raw_{n}": raw_at(f"values_[indexOf(slots_, {slot})]", path) for (slot, path), n in self._paths.items()}
+        return [raw, {f"inside_{n}": decoded(f"raw_{n}") for n in range(len(raw))}] if raw else []
 
     def role(self) -> str:
         """What the span is; `shadow` for a tool call that repeats the one around it."""
@@ -397,8 +406,10 @@ class RowMapping:
         if kind in ("event", "last_event"):
             return of_event(rest, last=kind == "last_event") if self._attributes == "SpanAttributes" else "''"
         key, hash_, path = source.partition("#")
-        value = f"values_[indexOf(slots_, {self._slots.of(key)})]"
-        return json_path(value, path) if hash_ else value
+        if not hash_:
+            return f"values_[indexOf(slots_, {self._slots.of(key)})]"
+        place = self._paths.setdefault((self._slots.of(key), path), len(self._paths))
+        return f"inside_{place}"
 
 
 def _view(name: str, select: str) -> str:

@@ -80,9 +80,18 @@ def under_prefix(attributes: str, prefix: str) -> str:
 
 def json_path(value: str, path: str) -> str:
     """What stands at a dotted path (numbers count from 1) inside a JSON value: strings decoded, nothing for what is empty."""
+    return decoded(raw_at(value, path))
+
+
+def raw_at(value: str, path: str) -> str:
+    """What stands at a dotted path inside a JSON value, as it stands there."""
     steps = ", ".join(step if step.isdigit() else quote(step) for step in path.split("."))
-    raw = f"JSONExtractRaw({value}, {steps})"
-    return f"multiIf(startsWith({raw}, '\"'), JSONExtractString({value}, {steps}), {raw} IN ('null', '{{}}', '[]'), '', {raw})"
+    return f"JSONExtractRaw({value}, {steps})"
+
+
+def decoded(raw: str) -> str:
+    """A piece of JSON: strings decoded, nothing for what is empty."""
+    return f"multiIf(startsWith({raw}, '\"'), JSONExtractString({raw}), {raw} IN ('null', '{{}}', '[]'), '', {raw})"
 
 
 def _regex(text: str) -> str:
