@@ -23,7 +23,6 @@ from typing import Any
 import psutil
 from spanruns_receiver.decode import decode
 from spanruns_receiver.resolver.loop import Resolver
-from spanruns_receiver.resolver.stage import Stage
 from spanruns_schema import migrate
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.store import rows
@@ -60,36 +59,36 @@ def main() -> None:
     parser.add_argument("--spans", type=int, default=200_000)
     parser.add_argument("--full", action="store_true", help=f"{FULL:,} spans")
     parser.add_argument("--profile", action="store_true", help="CPU of every statement of the resolver")
+    parser.add_argument("--ask", action="store_true", help="the resolver reads the facts from the store, as beside a Collector")
     arguments = parser.parse_args()
     count = FULL if arguments.full else arguments.spans
     folder = Path(tempfile.mkdtemp(prefix="spanruns-bench-"))
     try:
-        _run(EmbeddedStore(folder), count // SPANS_PER_TRACE, arguments.profile)
+        _run(EmbeddedStore(folder), count // SPANS_PER_TRACE, arguments.profile, not arguments.ask)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(store: EmbeddedStore, traces: int, profile: bool) -> None:
+def _run(store: EmbeddedStore, traces: int, profile: bool, is_told: bool) -> None:
     migrate.apply(store, shared=False)
     spans.SPANS_PER_TRACE = SPANS_PER_TRACE
     statements = defaultdict[str, float](float)
-    resolver = Resolver(store)
-    with Stage(store) as stage:
-        _receive(store, Meter(), 1, FULL)
-        resolver.make_pass(stage)
-        if profile:
-            statements = _profiled(store)
-        meter = Meter()
-        for number in range(traces // TRACES_PER_BLOCK):
-            _receive(store, meter, TRACES_PER_BLOCK, number)
-            if number % BLOCKS_PER_PASS == BLOCKS_PER_PASS - 1 or number == traces // TRACES_PER_BLOCK - 1:
-                with meter("resolve"):
-                    resolver.make_pass(stage)
+    resolver = Resolver(store, is_told=is_told)
+    _receive(store, resolver, Meter(), 1, FULL)
+    resolver.make_pass()
+    if profile:
+        statements = _profiled(store)
+    meter = Meter()
+    for number in range(traces // TRACES_PER_BLOCK):
+        _receive(store, resolver, meter, TRACES_PER_BLOCK, number)
+        if number % BLOCKS_PER_PASS == BLOCKS_PER_PASS - 1 or number == traces // TRACES_PER_BLOCK - 1:
+            with meter("resolve"):
+                resolver.make_pass()
     _print(store, meter, traces, statements)
     store.close()
 
 
-def _receive(store: EmbeddedStore, meter: Meter, traces: int, number: int) -> None:
+def _receive(store: EmbeddedStore, resolver: Resolver, meter: Meter, traces: int, number: int) -> None:
     """What the receiver does with a request; its traces begin together, those of the next one second later.
     They begin after the resolver did, as all but the first ones do."""
     request = spans.request(traces, number, time.time_ns() + (60 + number) * 10**9)
@@ -98,6 +97,7 @@ def _receive(store: EmbeddedStore, meter: Meter, traces: int, number: int) -> No
     for table, block in blocks.items():
         with meter("insert facts" if table == "span_facts" else "insert raw"):
             store.insert(table, block.columns, block.native)
+    resolver.tell(blocks["span_facts"].native)
 
 
 def _profiled(store: EmbeddedStore) -> defaultdict[str, float]:

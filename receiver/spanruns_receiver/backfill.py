@@ -16,8 +16,7 @@ from spanruns_schema.dialects.dialect import Dialect
 from spanruns_schema.errors import ConfigError
 from spanruns_schema.store import Parameter, Settings, Store, rows
 
-from spanruns_receiver.resolver.passes import resolve_traces
-from spanruns_receiver.resolver.stage import Stage
+from spanruns_receiver.resolver.passes import Books, resolve_traces
 
 SLICE_RECORDS = 100_000
 """A slice is an hour, or less where an hour has more spans and lifecycle records than this."""
@@ -82,12 +81,11 @@ def backfill(
     progress = Progress(total - _records(store, begin, end), total, begin, resumed_at)
     on_progress(progress)
     rebuilder = _Rebuilder(store, todo)
-    with Stage(store) as stage:
-        for piece in slices(store, begin, end, slice_records):
-            rebuilder.rebuild(piece, stage)
-            ledger.reach(piece.end)
-            progress = Progress(progress.done + piece.records, total, piece.end, resumed_at)
-            on_progress(progress)
+    for piece in slices(store, begin, end, slice_records):
+        rebuilder.rebuild(piece)
+        ledger.reach(piece.end)
+        progress = Progress(progress.done + piece.records, total, piece.end, resumed_at)
+        on_progress(progress)
     ledger.reach(end, finished=True)
     return Progress(progress.done, total, end, resumed_at)
 
@@ -117,10 +115,11 @@ class _Rebuilder:
     def __init__(self, store: Store, todo: Statements) -> None:
         self._store = store
         self._todo = todo
+        self._books = Books(store)
         any_range = _where(datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC))
         self._columns = [[row["name"] for row in rows(store, source.described, any_range)] for source in todo.sources]
 
-    def rebuild(self, piece: Slice, stage: Stage) -> None:
+    def rebuild(self, piece: Slice) -> None:
         """Map the slice's raw rows again and resolve their traces."""
         where = _where(piece.start, piece.end)
         traces: set[str] = set()
@@ -129,7 +128,7 @@ class _Rebuilder:
             traces.update(row["trace_id"] for row in rows(self._store, source.traces, where))
             traces.update(self._forget(source, where))
         self._store.command(sql("trace_times"), where)
-        resolve_traces(self._store, stage, sorted(traces))
+        resolve_traces(self._store, self._books, sorted(traces))
 
     def _forget(self, source: Source, where: dict[str, Parameter]) -> set[str]:
         """Delete facts that the mapping no longer gives; returns their traces."""

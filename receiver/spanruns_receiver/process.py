@@ -71,6 +71,8 @@ class _Resolver(Protocol):
 
     def poke(self) -> None: ...
 
+    def tell(self, facts: bytes) -> None: ...
+
 
 class Process:
     """A receiver. `start` once, `stop` once; whatever fails in `start`, what was started before it is
@@ -118,7 +120,7 @@ class Process:
             Pace(settings.batch_bytes, settings.batch_interval_ms / 1000),
             # Others may write to a server; there the views on the raw tables map every row.
             facts=settings.embedded,
-            on_stored=resolver.poke if resolver else lambda: None,
+            on_stored=resolver.tell if resolver else lambda facts: None,
         )
         writer.start()
         stack.callback(self._drain, writer)
@@ -163,8 +165,9 @@ class Process:
             return None
         from spanruns_receiver.resolver.loop import POLL_S, Resolver
 
-        # Into the embedded store nobody else writes, and our own writer pokes.
-        resolver: _Resolver = Resolver(store, poll_s=_EMBEDDED_POLL_S if self._settings.embedded else POLL_S)
+        # Into the embedded store nobody else writes, and our own writer tells what.
+        embedded = self._settings.embedded
+        resolver: _Resolver = Resolver(store, poll_s=_EMBEDDED_POLL_S if embedded else POLL_S, is_told=embedded)
         metrics = self.health.metrics
         metrics.resolver_passes.set_function(lambda: resolver.passes)
         metrics.resolver_facts.set_function(lambda: resolver.resolved_facts)

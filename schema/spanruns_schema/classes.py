@@ -43,13 +43,17 @@ def _data() -> dict[str, Any]:
     return tomllib.loads(resources.files("spanruns_schema").joinpath("data", "error_classes.toml").read_text())
 
 
+def error_patterns() -> list[tuple[str, str]]:
+    """Name and pattern (RE2) of each class that has one, in the order in which they are tried."""
+    return [(item.name, "(?i)" + "|".join(item.patterns)) for item in error_classes() if item.patterns]
+
+
 def error_class_sql(error_type: str, error_message: str) -> str:
     """SQL: the class of an error, `unknown` when no pattern matches."""
     text = f"concat({error_type}, ' ', {error_message})"
     branches = []
-    for item in error_classes():
-        if item.patterns:
-            branches += [f"match({text}, {quote('(?i)' + '|'.join(item.patterns))})", quote(item.name)]
+    for name, pattern in error_patterns():
+        branches += [f"match({text}, {quote(pattern)})", quote(name)]
     return f"multiIf({', '.join(branches)}, {quote(UNKNOWN)})"
 
 

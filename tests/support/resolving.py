@@ -9,8 +9,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from spanruns_receiver.decode import Signal, decode
-from spanruns_receiver.resolver.passes import resolve_traces
-from spanruns_receiver.resolver.stage import Stage
+from spanruns_receiver.resolver.passes import Books, resolve_traces
 from spanruns_schema import migrate
 from spanruns_schema.store import Store, rows
 
@@ -38,7 +37,7 @@ class Bench:
         migrate.apply(store, shared=shared)
         for table in TABLES:  # captures and made-up times are older than what a store keeps
             store.command(f"ALTER TABLE {table} REMOVE TTL")
-        self.stage = Stage(store)
+        self.books = Books(store)
 
     def clear(self) -> None:
         """Empty every table."""
@@ -54,7 +53,7 @@ class Bench:
     def resolve(self, traces: Sequence[str] = ()) -> None:
         """Resolve the given traces, all that are stored by default."""
         found = traces or [row["trace_id"] for row in rows(self.store, "SELECT DISTINCT trace_id FROM span_facts")]
-        resolve_traces(self.store, self.stage, found)
+        resolve_traces(self.store, self.books, found)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every row of `runs`, `tool_calls` or `model_calls`, in order, without its version."""

@@ -6,10 +6,12 @@
 mod attributes;
 mod clean;
 mod column;
+mod errors;
 mod facts;
 mod logs;
 mod metrics;
 mod sink;
+mod texts;
 mod traces;
 mod value;
 mod wire;
@@ -31,7 +33,7 @@ use sink::{Env, Refused};
 use traces::REJECTIONS;
 
 /// Raised with every change of what Python gives or gets; `spanruns_receiver.decode.compiled` asks for it.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const FACTS: &str = "span_facts";
 
 /// By table, each column's name and type as they stand in a block.
@@ -277,6 +279,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("OPTIMISED", !cfg!(debug_assertions))?;
     module.add("VERSION", VERSION)?;
     module.add("FACTS", NAMES)?;
+    texts::add_to(module)?;
+    module.add_class::<errors::ErrorClasses>()?;
     module.add_class::<Mapper>()?;
     module.add_class::<Decoder>()
 }

@@ -28,9 +28,9 @@ _CODES = {
     "DateTime64(9)": "q",
 }
 _LABEL = "LowCardinality(String)"
-_LABEL_VERSION = (1).to_bytes(8, "little")
+LABEL_VERSION = (1).to_bytes(8, "little")
 # Additional keys follow, and they are all there is: no dictionary is shared between blocks.
-_LABEL_FLAGS = 0x600
+LABEL_FLAGS = 0x600
 
 
 def encode(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bytes:
@@ -40,7 +40,7 @@ def encode(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bytes:
     for (name, kind), column in zip(columns, values, strict=True):
         parts.append(header(name, kind))
         if _LABEL in kind:
-            parts.append(_LABEL_VERSION)
+            parts.append(LABEL_VERSION)
         parts.append(_column(kind, column))
     return b"".join(parts)
 
@@ -111,7 +111,7 @@ def _labels(values: Sequence[bytes]) -> bytes:
     width = 0 if len(index) <= 0x100 else 1 if len(index) <= 0x10000 else 2
     return b"".join(
         (
-            _numbers("Q", (_LABEL_FLAGS | width, len(index))),
+            _numbers("Q", (LABEL_FLAGS | width, len(index))),
             *map(_string, index),
             _numbers("Q", (len(values),)),
             _numbers("BHI"[width], indexes),

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 NAME = "native"
-VERSION = 2
+VERSION = 3
 """That of `receiver/native/src/lib.rs`: what it takes and gives."""
 
 _COLUMNS = {**TABLES, FACTS_TABLE: FACTS}
@@ -39,18 +39,18 @@ def _load() -> tuple[Any, str]:
     return found, ""
 
 
-_native, PROBLEM = _load()
-AVAILABLE = _native is not None
+MODULE, PROBLEM = _load()
+AVAILABLE = MODULE is not None
 _decoder: Any = (
-    _native.Decoder({table: [header(*column) for column in columns] for table, columns in _COLUMNS.items()})
-    if _native
+    MODULE.Decoder({table: [header(*column) for column in columns] for table, columns in _COLUMNS.items()})
+    if MODULE
     else None
 )
 
 
 @cache
 def _mapper(facts: FactMaker) -> Any:
-    return _native.Mapper(facts.program)
+    return MODULE.Mapper(facts.program)
 
 
 def decode(

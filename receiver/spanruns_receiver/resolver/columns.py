@@ -46,6 +46,10 @@ class Status(IntEnum):
     QUEUED = 6
 
 
+ROLES, EVENTS = ({member.name.lower().encode(): int(member) for member in kind if member} for kind in (Role, Event))
+STATUSES = {status.name.lower().encode(): int(status) for status in Status if 0 < status <= Status.WAITING}
+"""Their numbers by the names that facts have for them."""
+
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 # name, numpy type, SQL over span_facts

@@ -6,25 +6,22 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from spanruns_schema.errors import StoreError
-from spanruns_schema.resolving import sql
-from spanruns_schema.store import Parameter, Store
+from spanruns_schema.store import Store
 
-from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.missed import from_us, last_pass, resolve_missed, to_us
-from spanruns_receiver.resolver.passes import resolve_traces
-from spanruns_receiver.resolver.stage import Stage
+from spanruns_receiver.resolver.arrivals import Arrivals, Inbox, Touched
+from spanruns_receiver.resolver.missed import last_pass, resolve_missed
+from spanruns_receiver.resolver.passes import Books, Passed, resolve_traces
+from spanruns_receiver.resolver.recent import Recent, RecentFacts, can_keep
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5
 """How often to look for facts when nobody pokes: those that another process wrote."""
-
-OVERLAP_S = 30.0
-"""How far back each look goes: an insert becomes visible a little later than the time it carries."""
 
 SKEW_S = 10.0
 """How far clocks may differ: a trace that seems to be younger than this resolver by less may have facts that it never saw."""
@@ -51,6 +48,7 @@ class _Trace:
     touched_at: datetime  # when it last saw new facts of it
     start_s: int  # when the first and the last of the facts that it saw began (unix time)
     end_s: int
+    block: int  # the first block with facts of it; -1: not all of its facts came in blocks
     resolved_s: float = 0.0
     due_s: float = 0.0  # when to resolve it, if it is waiting
 
@@ -58,17 +56,24 @@ class _Trace:
 class Resolver:
     """Keeps `runs`, `tool_calls` and `model_calls` up to date with the facts of `store`, whoever writes them."""
 
-    def __init__(self, store: Store, *, since: datetime | None = None, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, store: Store, *, since: datetime | None = None, poll_s: float = POLL_S, is_told: bool = False
+    ) -> None:
         """Starts with facts written after `since`, by default where the last resolver of the store ended.
 
-        Looks for facts at least every `poll_s` seconds, and whenever it is poked.
+        Looks for facts at least every `poll_s` seconds, and whenever it is poked; where `is_told` by the only writer there is
+        what that stores, in the store only for what was there before.
         """
         self._store = store
+        self._books = Books(store)
         self._poll_s = poll_s
         self._since = since
         hour_ago = datetime.now(UTC) - timedelta(hours=1)  # what is older is resolved once, at the start
-        self._after = max(since or hour_ago, hour_ago)
-        self._arrived: dict[int, int] = {}  # facts seen so far of every insert after that, by its time
+        self._arrivals = Arrivals(store, max(since or hour_ago, hour_ago))
+        self._is_told = is_told and can_keep()
+        self._looks = True
+        self._inbox = Inbox()
+        self._recent = Recent()
         self._seen: OrderedDict[str, _Trace] = OrderedDict()  # the one touched last stands last
         self._waiting: dict[str, _Trace] = {}  # those that have facts which are not resolved yet
         self._old_until = datetime.now(UTC)  # traces that began until then may have been resolved before
@@ -81,54 +86,48 @@ class Resolver:
         """Say that facts were just written: the next pass starts at once."""
         self._wake.set()
 
+    def tell(self, facts: bytes) -> None:
+        """The same, with the block of `span_facts` that was written."""
+        if self._is_told and facts:
+            self._inbox.put(facts)
+        self._wake.set()
+
     def run_forever(self, stop: threading.Event) -> None:
         """Make passes until `stop` is set, then one last over what is still waiting. Survives a store that is away."""
-        stage: Stage | None = None
         caught_up = False
         while not stop.is_set():
             began = time.monotonic()
             try:
-                stage = stage or Stage(self._store)
                 if not caught_up:
-                    self._catch_up(stage, stop)
+                    self._catch_up(stop)
                     caught_up = True
-                more = self.make_pass(stage)
+                more = self.make_pass()
             except StoreError as error:
                 self.failures += 1
                 log.warning("resolving failed, will try again: %s", error)
-                stage, more = None, True  # without waiting for the next poke
+                more = True  # without waiting for the next poke
                 stop.wait(1.0)
             stop.wait((time.monotonic() - began) * (1 - SHARE) / SHARE)
             if not more:
                 self._wake.wait(self._pause())
                 self._wake.clear()
-        self._finish(stage)
+        self._finish()
 
-    def _catch_up(self, stage: Stage, stop: threading.Event) -> None:
+    def _catch_up(self, stop: threading.Event) -> None:
         """Resolve what was written while no resolver ran, before the window that the passes look through."""
         since = self._since or last_pass(self._store)
-        if since and since < self._after:
-            self.resolved_facts += resolve_missed(self._store, stage, since, self._after, stop)
+        if since and since < self._arrivals.after:
+            self.resolved_facts += resolve_missed(self._store, self._books, since, self._arrivals.after, stop)
 
-    def make_pass(self, stage: Stage, *, everything: bool = False) -> bool:
+    def make_pass(self, *, everything: bool = False) -> bool:
         """Resolve what is due (with `everything`: all that waits); returns whether more is due already."""
         now = time.monotonic()
         self._look(now)
         due = [name for name, trace in self._waiting.items() if everything or trace.due_s <= now]
         chosen = due[:PASS_TRACES]
         if chosen:
-            known = {name for name in chosen if self._waiting[name].resolved_s}
-            # With more traces than are remembered none is waited for.
-            settled = datetime.now(UTC) - timedelta(seconds=SETTLE_S) if len(self._seen) <= REMEMBERED else None
-            passed = resolve_traces(
-                self._store,
-                stage,
-                chosen,
-                known=known,
-                old_until=self._old_until,
-                fed_since=settled,
-                ranges=self._ranges(chosen),
-            )
+            here, elsewhere = self._at_hand(chosen)
+            passed = self._resolve(here, self._facts_of) + self._resolve(elsewhere)
             self.resolved_facts += passed.facts
             self.passes += 1
             now = time.monotonic()
@@ -141,35 +140,56 @@ class Resolver:
         self._forget()
         return len(due) > len(chosen)
 
-    def _ranges(self, names: list[str]) -> dict[str, tuple[int, int]]:
-        """When traces began and ended, of those that this resolver saw from their beginning."""
-        whole = self._old_until.timestamp() + SKEW_S
+    def _resolve(self, names: list[str], recent: Callable[[Sequence[str]], RecentFacts] | None = None) -> Passed:
+        # With more traces than are remembered none is waited for.
+        settled = datetime.now(UTC) - timedelta(seconds=SETTLE_S) if len(self._seen) <= REMEMBERED else None
+        return resolve_traces(
+            self._store,
+            self._books,
+            names,
+            known={name for name in names if self._waiting[name].resolved_s},
+            old_until=self._old_until,
+            fed_since=settled,
+            ranges={name: (trace.start_s, trace.end_s) for name, trace in self._whole(names)},
+            recent=recent,
+        )
+
+    def _at_hand(self, names: list[str]) -> tuple[list[str], list[str]]:
+        """Those whose facts are all in memory, and the others."""
+        here = {name for name, trace in self._whole(names) if trace.block >= self._recent.oldest}
+        return [name for name in names if name in here], [name for name in names if name not in here]
+
+    def _facts_of(self, names: Sequence[str]) -> RecentFacts:
+        return self._recent.facts(names, min(self._seen[name].block for name in names))
+
+    def _whole(self, names: list[str]) -> Iterator[tuple[str, _Trace]]:
+        """Traces that this resolver saw from their beginning."""
+        old_until_s = self._old_until.timestamp() + SKEW_S
         traces = ((name, self._seen[name]) for name in names if name in self._seen)
-        return {name: (trace.start_s, trace.end_s) for name, trace in traces if trace.start_s > whole}
+        return ((name, trace) for name, trace in traces if trace.start_s > old_until_s)
 
     def _look(self, now: float) -> None:
-        """Find traces with facts that were not there at the last look: looking for new inserts costs next to nothing."""
-        bound = datetime.now(UTC) - timedelta(seconds=OVERLAP_S)
-        found = native.read(self._store.query(sql("arrived"), {"after": self._after}))
-        arrived = dict(zip(found["inserted_us"].tolist(), found["facts"].tolist(), strict=True)) if found else {}
-        fresh = sorted(at for at, facts in arrived.items() if facts > self._arrived.get(at, 0))
-        if fresh:
-            inserts: dict[str, Parameter] = {"from": from_us(fresh[0]), "to": from_us(fresh[-1]), "inserts": fresh}
-            touched = native.read(self._store.query(sql("touched"), inserts))
-            if touched:
-                numbers = (touched[column].tolist() for column in ("urgent", "start_s", "end_s"))
-                for name, urgent, start_s, end_s in zip(touched["trace_id"].strings(), *numbers, strict=True):
-                    self._touch(name, bool(urgent), start_s, end_s, now)
-        self._after = max(self._after, bound)
-        oldest = to_us(self._after)
-        self._arrived = {at: facts for at, facts in arrived.items() if at > oldest}
+        """Find the traces that got facts since the last look."""
+        at = datetime.now(UTC)
+        blocks, is_whole = self._inbox.take()
+        for block in blocks:
+            for touched in self._recent.add(block):
+                self._touch(touched, self._recent.newest, now, at)
+        if self._looks or not is_whole:
+            for touched in self._arrivals.look():
+                self._touch(touched, -1, now, at)
+            self._looks = not self._is_told
+        else:
+            self._arrivals.skip_until(at)
 
-    def _touch(self, name: str, urgent: bool, start_s: int, end_s: int, now: float) -> None:
+    def _touch(self, touched: Touched, block: int, now: float, at: datetime) -> None:
+        name, urgent, start_s, end_s = touched
         trace = self._seen.get(name)
         if trace is None:
-            trace = self._seen[name] = _Trace(now, datetime.now(UTC), start_s, end_s)
-        trace.touched_at = datetime.now(UTC)
-        trace.start_s, trace.end_s = min(trace.start_s, start_s), max(trace.end_s, end_s)
+            trace = self._seen[name] = _Trace(now, at, start_s, end_s, block)
+        else:
+            trace.block, trace.touched_at = min(trace.block, block), at
+            trace.start_s, trace.end_s = min(trace.start_s, start_s), max(trace.end_s, end_s)
         pause = 0.0 if urgent else min(BUSY_MAX_S, BUSY_SHARE * (now - trace.first_s))
         due = max(now, trace.resolved_s + pause)
         trace.due_s = min(due, trace.due_s) if name in self._waiting else due
@@ -189,10 +209,8 @@ class Resolver:
         due = min((trace.due_s for trace in self._waiting.values()), default=now + self._poll_s)
         return min(self._poll_s, max(0.0, due - now))
 
-    def _finish(self, stage: Stage | None) -> None:
+    def _finish(self) -> None:
         try:
-            stage = stage or Stage(self._store)
-            self.make_pass(stage, everything=True)
-            stage.close()
+            self.make_pass(everything=True)
         except StoreError as error:
             log.warning("the last pass failed; the next start will make it: %s", error)

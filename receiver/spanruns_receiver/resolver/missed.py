@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from spanruns_schema.resolving import sql
 from spanruns_schema.store import Store, rows
 
-from spanruns_receiver.resolver.passes import resolve_traces
-from spanruns_receiver.resolver.stage import Stage
+from spanruns_receiver.resolver.passes import Books, resolve_traces
+from spanruns_receiver.resolver.times import from_us
 
 STRETCH = timedelta(hours=1)
 """Facts written within this time are looked up at once."""
@@ -26,7 +26,7 @@ def last_pass(store: Store) -> datetime | None:
     return from_us(found["fact_us"] - 1) if found["fact_us"] else None
 
 
-def resolve_missed(store: Store, stage: Stage, after: datetime, until: datetime, stop: threading.Event) -> int:
+def resolve_missed(store: Store, books: Books, after: datetime, until: datetime, stop: threading.Event) -> int:
     """Resolve every trace that got facts between the two times, or until `stop` is set; returns the number of facts read."""
     facts = 0
     while not stop.is_set():
@@ -36,16 +36,6 @@ def resolve_missed(store: Store, stage: Stage, after: datetime, until: datetime,
             break
         end = min(start + STRETCH, until)
         traces = [row["trace_id"] for row in rows(store, sql("missed"), {"from": start, "to": end})]
-        facts += resolve_traces(store, stage, traces).facts
+        facts += resolve_traces(store, books, traces).facts
         after = end - timedelta(microseconds=1)
     return facts
-
-
-def from_us(us: int) -> datetime:
-    """The time that is so many microseconds after the epoch, exactly."""
-    return datetime.fromtimestamp(us // 1_000_000, UTC) + timedelta(microseconds=us % 1_000_000)
-
-
-def to_us(at: datetime) -> int:
-    """Microseconds since the epoch, exactly."""
-    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)

@@ -6,12 +6,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from spanruns_schema.classes import UNKNOWN
 
-from spanruns_receiver.resolver.columns import TOKENS, Columns, Status, Use
-from spanruns_receiver.resolver.native import EMPTY, Lists, Texts, nullable, numbers, string, unpacked
+from spanruns_receiver.resolver import native
+from spanruns_receiver.resolver.columns import EVENTS, TOKENS, Columns, Status, Use
+from spanruns_receiver.resolver.errors import ErrorBook
+from spanruns_receiver.resolver.native import nullable, numbers
+from spanruns_receiver.resolver.table import (
+    EMPTY,
+    Bools,
+    Ints,
+    Keys,
+    Labels,
+    Lists,
+    Table,
+    Texts,
+    either,
+    joined,
+    string,
+    unpacked,
+)
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 Block = list[tuple[str, str, bytes]]
 
 OWN = ("agent_id", "agent_version", "trigger", "trigger_detail", "parameters")
@@ -20,9 +35,11 @@ OWN = ("agent_id", "agent_version", "trigger", "trigger_detail", "parameters")
 SHARED = ("service_name", "environment", "session_id", "user_id")
 """Texts that model calls give where the run's own spans do not."""
 
-STATUSES = {status: string(status.name.lower().encode()) for status in Status}
-KINDS = {string(kind): string(kind) for kind in (b"agent", b"workflow", b"job")}
-OTHER = string(b"_OTHER")
+STATUS = Labels.of([string(status.name.lower().encode()) for status in Status])
+KIND = Labels.of([string(kind) for kind in (b"agent", b"workflow", b"job")])
+KINDS = {unpacked(kind): code for code, kind in enumerate(KIND.each[:-1])}
+CANCELLED, UNKNOWN_CLASS = string(b"cancelled"), string(UNKNOWN.encode())
+OTHER = b"_OTHER"
 """What emitters call an error whose type they do not know."""
 
 TIME, LATER = "DateTime64(6, 'UTC')", "Nullable(DateTime64(6, 'UTC'))"
@@ -31,124 +48,106 @@ TIME, LATER = "DateTime64(6, 'UTC')", "Nullable(DateTime64(6, 'UTC'))"
 class Words:
     """The facts read for a batch, in the order in which they speak for their runs."""
 
-    def __init__(self, facts: dict[str, Any], runs: Columns, members: Columns) -> None:
-        """`facts` are the columns of words.sql, `runs` and `members` what was decided."""
+    def __init__(self, facts: Table, runs: Columns, members: Columns) -> None:
+        """`facts` are those that speak for runs, among others; `runs` and `members` what was decided."""
         self.runs, self.count = runs, len(runs)
-        self._facts = facts
-        member, row = _matches(members["span_key"], facts["span_key"])
+        facts = self._facts = facts.take(np.flatnonzero(np.isin(facts["span_key"], members["span_key"])))
+        member, row = matches(members["span_key"], facts["span_key"])
         group = np.searchsorted(runs["run_key"], members["run_key"][member])
-        event, rank = facts["event_"][row].astype(np.int64), members["rank"][member]
+        event, rank = facts["event"].among(EVENTS)[row].astype(np.int64), members["rank"][member]
         # A span's own record first, then what its lifecycle events say.
-        order = np.lexsort((facts["event_us"][row], event, rank, group))
+        order = np.lexsort((facts["event_at"][row], event, rank, group))
         self._row, self._group = row[order], group[order]
         self._use, self._is_span = members["use"][member][order], event[order] == 0
         self._own = self._use == Use.ALL
-        self._is_empty: dict[str, Bools] = {}
         self.who = self._first(self._own)
         """For every run the fact of its own span; -1 where there is none (any more)."""
         self._ids = self._run_ids()
-        self._agents = self._text("name", self._own, then="service_name")
-        self._workspaces = self._text("workspace")
+        names = either(self._text("name", self._own), self._text("service_name"))
+        self._agents = Labels.of(names.packed(range(self.count)))
+        self._workspaces: Labels = self._text("workspace")
         given = self._first(self._own & self._says("parent_run_id"))
-        self._given_parents = self._texts("parent_run_id").packed(given)
+        self._given_parents: Texts = self._said("parent_run_id", given)
         self._roots = self._named(runs["root_run_key"])
 
-    def of_calls(self, run_key: NDArray[np.uint64]) -> dict[str, bytes]:
-        """For calls of these runs (0: of none) what the stage has of their runs."""
-        place = self._places(run_key).tolist()
-        columns = {
-            "run_id": self._ids,
-            "root_run_id": self._roots,
-            "agent_name": self._agents,
-            "workspace": self._workspaces,
+    def of_calls(self, run_key: Keys) -> dict[str, Any]:
+        """For calls of these runs (0: of none) what they have of their runs: `Texts` and `Labels`."""
+        place = self._places(run_key)
+        return {
+            "run_id": self._ids.take(place),
+            "root_run_id": self._roots.take(place),
+            "agent_name": self._agents.take(place),
+            "workspace": self._workspaces.take(place),
         }
-        return {name: _gathered(values, place) for name, values in columns.items()}
 
-    def errors_of(self, span_key: NDArray[np.uint64], told_by: NDArray[np.uint64]) -> dict[str, bytes]:
-        """For spans the error's type and message as the facts of `told_by` (0: nobody) say them."""
-        names = ("error_type", "error_message")
-        if not told_by.any():
-            return dict.fromkeys(names, EMPTY * len(span_key))
-        row = np.full(len(span_key), -1, np.int64)
-        place, found = _matches(told_by, self._facts["span_key"])
-        row[place] = found
-        return {name: b"".join(self._texts(name).packed(row)) for name in names}
-
-    def block(self, version: int) -> tuple[Block, int]:
+    def block(self, version: int, errors: ErrorBook) -> tuple[Block, int]:
         """The columns of `runs_data`, ready to be written, and the number of rows."""
         kept = np.flatnonzero(self.who >= 0)
-        columns = self._identity() | self._text_columns() | self._error() | self._contents() | self._waiting_for()
-        ready: Block = [(name, "String", _gathered(values, kept.tolist())) for name, values in columns.items()]
+        columns = self._identity() | self._text_columns() | self._error(errors) | self._contents() | self._waiting_for()
+        ready: Block = [native.words(name, column.take(kept)) for name, column in columns.items()]
         ready += [("tags", "Array(String)", self._tags(kept))]
         ready += [(name, kind, _cut(column, kind, kept)) for name, kind, column in (*self._times(), *self._numbers())]
         constants = (("version", "UInt64", version), ("is_deleted", "UInt8", 0))
         ready += [(name, kind, numbers(kind, np.full(len(kept), value))) for name, kind, value in constants]
         return ready, len(kept)
 
-    def _identity(self) -> dict[str, list[bytes]]:
-        parents = self._named(self.runs["parent_run_key"], own=False)
-        kinds = self._text("run_kind", self._own)
-        workflow = string(b"workflow")
+    def _identity(self) -> dict[str, Texts | Labels]:
+        kind = np.where(self.runs["is_workflow"], KINDS[b"workflow"], self._text("run_kind", self._own).among(KINDS))
         return {
             "run_id": self._ids,
-            "parent_run_id": parents,
+            "parent_run_id": self._named(self.runs["parent_run_key"], own=False),
             "root_run_id": self._roots,
-            "trace_id": self._texts("trace_id").packed(self._rows(self.who)),
-            "span_id": self._texts("span_id").packed(self._rows(self.who)),
-            "kind": [
-                workflow if is_workflow else KINDS.get(kind, string(b"agent"))
-                for is_workflow, kind in zip(self.runs["is_workflow"].tolist(), kinds, strict=True)
-            ],
+            "trace_id": self._said("trace_id", self.who),
+            "span_id": self._said("span_id", self.who),
+            "kind": Labels(KIND.texts, kind.astype(np.int64)),
             "agent_name": self._agents,
             "workspace": self._workspaces,
-            "status": [STATUSES[Status(status)] for status in self.runs["status"].tolist()],
+            "status": Labels(STATUS.texts, self.runs["status"].astype(np.int64)),
         }
 
-    def _text_columns(self) -> dict[str, list[bytes]]:
+    def _text_columns(self) -> dict[str, Texts | Labels]:
         return {name: self._text(name, self._own) for name in OWN} | {name: self._text(name) for name in SHARED}
 
-    def _contents(self) -> dict[str, list[bytes]]:
-        found = {}
-        for name, use in (("input", Use.INPUT), ("output", Use.OUTPUT)):
-            first = self._content(name, use)
-            found[name] = self._texts(name).packed(self._rows(first))
-        return found
+    def _contents(self) -> dict[str, Texts | Labels]:
+        uses = (("input", Use.INPUT), ("output", Use.OUTPUT))
+        return {name: self._said(name, self._content(name, use)) for name, use in uses}
 
     def _content(self, name: str, use: Use) -> Ints:
         has = self._facts[f"{name}_size"][self._row] > 0
         return self._first(has & (self._own | (self._use == use)))
 
-    def _error(self) -> dict[str, list[bytes]]:
+    def _error(self, errors: ErrorBook) -> dict[str, Texts | Labels]:
         """Type and message as one of the run's own spans says them; where that has no type worth the name, as the call that
         explains the failure does."""
-        typed = self._first(self._own & self._says("error_type"))
-        told = self._first(self._own & self._says("error_message"))
-        types = self._texts("error_type")
-        is_other = np.array([kind == OTHER for kind in types.packed(self._rows(typed))], bool)
-        named = self._use == Use.ERROR
-        named[named] = [kind not in (EMPTY, OTHER) for kind in types.packed(self._row[named])]
-        explained = self._first(named)
-        source = np.where(typed >= 0, typed, told)
-        source = np.where(((typed < 0) | is_other) & (explained >= 0), explained, source)
+        says = self._says("error_type")
+        typed, messaged = self._first(self._own & says), self._first(self._own & self._says("error_message"))
+        is_other = self._facts["error_type"].among({OTHER: 1})[self._row] > 0
+        explained = self._first((self._use == Use.ERROR) & says & ~is_other)
+        vague = (typed < 0) | (is_other[typed] if len(is_other) else True)
+        source = np.where(typed >= 0, typed, messaged)
+        source = np.where(vague & (explained >= 0), explained, source)
         ill = np.isin(self.runs["status"], (Status.FAILED, Status.CANCELLED))
-        source = np.where(ill, source, -1)
-        messages = self._texts("error_message").packed(self._rows(source))
-        own_messages = self._texts("error_message").packed(self._rows(np.where(ill, told, -1)))
-        cancelled = self.runs["status"] == Status.CANCELLED
-        classes = self._texts("error_class").packed(self._rows(source))
+        source, messaged = np.where(ill, source, -1), np.where(ill, messaged, -1)
+        kinds: Labels = self._said("error_type", source)
+        messages: Texts = self._said("error_message", source)
+        said = np.flatnonzero(~kinds.is_empty | ~messages.is_empty)
+        told = kinds.packed(said), messages.packed(said)
+        classes = Labels.of([EMPTY, CANCELLED, UNKNOWN_CLASS, *errors.classes(*told)])
+        class_of = np.where(ill, 2, 0)
+        class_of[said] = 3 + np.arange(len(said))
+        class_of[self.runs["status"] == Status.CANCELLED] = 1
+        prints = np.full(self.count, -1, np.int64)
+        prints[said] = np.arange(len(said))
         return {
-            "error_type": types.packed(self._rows(source)),
-            "error_message": [
-                own if message == EMPTY else message for message, own in zip(messages, own_messages, strict=True)
-            ],
-            "error_class": [_class(*told) for told in zip(classes, cancelled.tolist(), ill.tolist(), strict=True)],
-            "error_fingerprint": self._texts("error_fingerprint").packed(self._rows(source)),
+            "error_type": kinds,
+            "error_message": either(messages, self._said("error_message", messaged)),
+            "error_class": classes.take(class_of),
+            "error_fingerprint": Texts.of(errors.fingerprints(*told)).take(prints),
         }
 
-    def _waiting_for(self) -> dict[str, list[bytes]]:
-        last = self._last(self._says("waiting_for"), self._facts["event_us"][self._row])
-        last = np.where(self.runs["waiting_since_us"] > 0, last, -1)
-        return {"waiting_for": self._texts("waiting_for").packed(self._rows(last))}
+    def _waiting_for(self) -> dict[str, Texts | Labels]:
+        last = self._last(self._says("waiting_for"), self._facts["event_at"][self._row])
+        return {"waiting_for": self._said("waiting_for", np.where(self.runs["waiting_since_us"] > 0, last, -1))}
 
     def _tags(self, kept: Ints) -> bytes:
         """All tags of the facts of each run, each once."""
@@ -211,7 +210,7 @@ class Words:
             found.append((f"{name}_size", "UInt64", sizes))
         for name in ("rows_processed", "progress_done", "progress_total"):
             known = ~np.ma.getmaskarray(facts[name])[row]
-            last = self._last(known, facts["event_us"][row], self._is_span)
+            last = self._last(known, facts["event_at"][row], self._is_span)
             found.append((name, "Nullable(Int64)", _masked(facts[name], self._rows(last))))
         sla = self._first(~np.ma.getmaskarray(facts["sla_ms"])[row])
         found.append(("sla_ms", "Nullable(Float64)", _masked(facts["sla_ms"], self._rows(sla))))
@@ -223,27 +222,20 @@ class Words:
         none = np.bincount(self._group[told], minlength=self.count) == 0
         return [*found, ("spans_reported", "Nullable(UInt64)", np.ma.MaskedArray(total, none))]
 
-    def _run_ids(self) -> list[bytes]:
+    def _run_ids(self) -> Texts:
         """The id that was given, else `<trace_id>-<span_id>` of the run's own span."""
-        given = self._texts("run_id").packed(self._rows(self._first(self._own & self._says("run_id"))))
-        who = self._rows(self.who)
-        traces, spans = self._texts("trace_id").packed(who), self._texts("span_id").packed(who)
-        return [
-            said if said != EMPTY else string(unpacked(trace) + b"-" + unpacked(span))
-            for said, trace, span in zip(given, traces, spans, strict=True)
-        ]
+        given: Texts = self._said("run_id", self._first(self._own & self._says("run_id")))
+        return either(given, self._said("trace_id", self.who).paired(self._said("span_id", self.who)))
 
-    def _named(self, keys: NDArray[np.uint64], *, own: bool = True) -> list[bytes]:
+    def _named(self, keys: Keys, *, own: bool = True) -> Texts:
         """The ids of the runs behind keys; of one that is not in the batch as the run itself names it, else (`own`) its own id."""
-        found = []
-        for run, place in enumerate(self._places(keys).tolist()):
-            if place >= 0 and self.who[place] >= 0:
-                found.append(self._ids[place])
-            elif self._given_parents[run] != EMPTY or not own:
-                found.append(self._given_parents[run])
-            else:
-                found.append(self._ids[run])
-        return found
+        place, run = self._places(keys), np.arange(self.count)
+        is_here = place >= 0
+        is_here[is_here] = self.who[place[is_here]] >= 0
+        given = self.count + run
+        otherwise = np.where(self._given_parents.is_empty, run, given) if own else given
+        both: Texts = joined([self._ids, self._given_parents])
+        return both.take(np.where(is_here, place, otherwise))
 
     def _places(self, keys: NDArray[np.uint64]) -> Ints:
         """Where the runs with these keys are, -1 for those that are not here."""
@@ -252,20 +244,18 @@ class Words:
         place = np.minimum(np.searchsorted(self.runs["run_key"], keys), self.count - 1)
         return np.where((self.runs["run_key"][place] == keys) & (keys != 0), place, -1)
 
-    def _text(self, name: str, among: Bools | None = None, *, then: str = "") -> list[bytes]:
-        """For every run the first text that is not empty, with `then` of another column where there is none."""
+    def _text(self, name: str, among: Bools | None = None) -> Any:
+        """For every run the first text that is not empty."""
         says = self._says(name)
-        found = self._texts(name).packed(self._rows(self._first(says if among is None else says & among)))
-        if not then:
-            return found
-        return [mine if mine != EMPTY else other for mine, other in zip(found, self._text(then), strict=True)]
+        return self._said(name, self._first(says if among is None else says & among))
 
-    def _texts(self, name: str) -> Texts:
-        texts: Texts = self._facts[name]
-        return texts
+    def _said(self, name: str, place: Ints) -> Any:
+        """What the facts at these places (-1: none) say, a column like that of the facts."""
+        return self._facts[name].take(self._rows(place))
 
     def _says(self, name: str) -> Bools:
-        return ~self._texts(name).is_empty[self._row]
+        says: Bools = ~self._facts[name].is_empty[self._row]
+        return says
 
     def _first(self, which: Bools) -> Ints:
         """For every run the place of the first fact that `which` marks, -1 where there is none."""
@@ -289,7 +279,7 @@ class Words:
         return np.where(place >= 0, self._row[place], -1)
 
 
-def _matches(keys: NDArray[np.uint64], among: NDArray[np.uint64]) -> tuple[Ints, Ints]:
+def matches(keys: NDArray[np.uint64], among: NDArray[np.uint64]) -> tuple[Ints, Ints]:
     """Every pair of positions at which the two have the same key."""
     order = np.argsort(among, kind="stable")
     ordered = among[order]
@@ -298,18 +288,6 @@ def _matches(keys: NDArray[np.uint64], among: NDArray[np.uint64]) -> tuple[Ints,
     left = np.repeat(np.arange(len(keys)), count)
     within = np.arange(len(left)) - np.repeat(np.cumsum(count) - count, count)
     return left, order[np.repeat(first, count) + within]
-
-
-def _gathered(values: list[bytes], place: list[int]) -> bytes:
-    """The texts at these places; -1 stands for the empty one."""
-    several = [*values, EMPTY]  # the last is at -1
-    return b"".join([several[at] for at in place])
-
-
-def _class(told: bytes, is_cancelled: bool, is_ill: bool) -> bytes:
-    if is_cancelled:
-        return string(b"cancelled")
-    return (told if told != EMPTY else string(b"unknown")) if is_ill else EMPTY
 
 
 def _cut(column: Any, kind: str, kept: Ints) -> bytes:

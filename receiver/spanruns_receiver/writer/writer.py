@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from spanruns_schema.errors import StoreRejected
 from spanruns_schema.store import Store
 
+from spanruns_receiver.facts import TABLE as FACTS_TABLE
 from spanruns_receiver.health import Metrics
 from spanruns_receiver.spool import Batch, DeadLetter, Record, Spool
 from spanruns_receiver.writer.batches import Loaded, Requests, load, plan_batches, read_batch
@@ -40,7 +41,8 @@ class Pace:
 
 
 class Writer:
-    """Stores what is in `spool`, in order, with `facts` their facts too, and calls `on_stored` after each batch."""
+    """Stores what is in `spool`, in order, with `facts` their facts too, and calls `on_stored` after
+    each batch, with its block of facts where there is one."""
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class Writer:
         pace: Pace,
         *,
         facts: bool = False,
-        on_stored: Callable[[], None] = lambda: None,
+        on_stored: Callable[[bytes], None] = lambda facts: None,
     ) -> None:
         self._spool = spool
         self._metrics = metrics
@@ -156,15 +158,15 @@ class Writer:
                 self._unstored.append(loaded)
             started = time.monotonic()
             while self._unstored:
-                parts = self._store(self._unstored[-1])
+                parts, facts = self._store(self._unstored[-1])
                 self._unstored[-1:] = reversed(parts)
+                self._on_stored(facts)
             self._last_insert_s = time.monotonic() - started
             if self._handoff.empty():
                 self._progress.flush()
-            self._on_stored()
 
-    def _store(self, item: Loaded | Batch) -> list[Batch]:
-        """Store a batch; returns the parts that are to be stored in its place where the store refused it."""
+    def _store(self, item: Loaded | Batch) -> tuple[list[Batch], bytes]:
+        """Store a batch; returns the parts that are to be stored in its place where the store refused it, and the facts it took."""
         loaded = item if isinstance(item, Loaded) else load(item, read_batch(self._spool, item), facts=self._facts)
         for refused in loaded.refused:
             self._bury(refused.record, refused.payload, loaded.batch, "", refused.reason, 0)
@@ -180,7 +182,8 @@ class Writer:
             parts = []
             self._progress.done(loaded.batch)
         self._measure(loaded)
-        return parts
+        facts = loaded.blocks.get(FACTS_TABLE)
+        return parts, facts.native if facts and FACTS_TABLE not in rejected else b""
 
     def _parts(self, loaded: Loaded, rejected: dict[str, StoreRejected]) -> list[Batch]:
         """The halves of what the store did not take whole; what is a single item is put aside."""

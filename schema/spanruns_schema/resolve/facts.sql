@@ -1,5 +1,4 @@
--- The facts from which the rows of this pass are made: calls, and what speaks for runs. Read once, then used from memory.
-INSERT INTO {facts:Identifier}
+-- The facts from which rows are made: calls, and what speaks for runs.
 SELECT {columns}
 FROM span_facts{final}
 WHERE trace_id IN {traces:Array(String)} AND started_at >= {from:DateTime64(6)} AND started_at < {to:DateTime64(6)}

@@ -27,7 +27,7 @@ def bench(shared_bench: Bench) -> Bench:
     """The module's store, empty."""
     shared_bench.clear()
     shared_bench.store.command("TRUNCATE TABLE model_prices")
-    shared_bench.stage.prices = book.PriceBook(shared_bench.store)
+    shared_bench.books.prices = book.PriceBook(shared_bench.store)
     return shared_bench
 
 
@@ -86,7 +86,7 @@ def test_a_price_of_ones_own(bench: Bench) -> None:
     bench.store.command(
         "INSERT INTO model_prices (provider, model, input_usd_per_mtok, output_usd_per_mtok) VALUES ('openai', 'gpt-4o', 1, 0), ('ollama', 'llama', 0, 0)"
     )
-    bench.stage.prices = book.PriceBook(bench.store)
+    bench.books.prices = book.PriceBook(bench.store)
     bench.resolve()
     assert told(bench) == [("gpt-4o", pytest.approx(0.001), "prices"), ("llama", 0, "prices")]
 
@@ -98,7 +98,7 @@ def test_a_new_version_of_the_package(bench: Bench, monkeypatch: pytest.MonkeyPa
         receive(bench, ("openai", "gpt-4o"))
     bench.store.command("INSERT INTO model_prices (provider, model, input_usd_per_mtok) VALUES ('ollama', 'llama', 0)")
     assert sources(bench) == [("ollama", "llama", "own"), ("openai", "gpt-4o", "genai-prices 0.0.1")]
-    bench.stage.prices = book.PriceBook(bench.store)
+    bench.books.prices = book.PriceBook(bench.store)
     bench.resolve()
     assert sources(bench) == [("ollama", "llama", "own"), ("openai", "gpt-4o", catalog.source())]
 
@@ -126,7 +126,7 @@ def test_names_without_end_cost_little(bench: Bench, monkeypatch: pytest.MonkeyP
     bench.resolve()
     assert [source for _, _, source in told(bench)] == ["prices"] * 4
     receive(bench, ("openai", "o4-mini"))
-    assert len(bench.stage.prices._asked) <= 3 + 2
+    assert len(bench.books.prices._asked) <= 3 + 2
 
 
 def test_the_price_of_the_day_through_the_store(bench: Bench) -> None:

@@ -114,16 +114,16 @@ def test_a_trace_that_only_grows_is_resolved_seldom(bench: Bench) -> None:
     """Spans that change no run wait, longer the older the trace is; an end is resolved at once."""
     resolver = Resolver(bench.store)
     bench.receive(spans_request([span(2, "execute_tool get", TOOL, parent=1)]))
-    assert resolver.make_pass(bench.stage) is False
+    assert resolver.make_pass() is False
     assert resolver.passes == 1
     trace = resolver._seen[f"{1:032x}"]
     trace.first_s -= 100
     bench.receive(spans_request([span(3, "execute_tool get", TOOL, parent=1)]))
-    resolver.make_pass(bench.stage)
+    resolver.make_pass()
     assert resolver.passes == 1
     assert trace.due_s - trace.resolved_s == pytest.approx(100 * loop.BUSY_SHARE, abs=1)
     bench.receive(spans_request([span(1, "invoke_agent end", RUN)]))
-    resolver.make_pass(bench.stage)
+    resolver.make_pass()
     assert resolver.passes == 2
     assert [row["tool_call_count"] for row in bench.rows("runs")] == [2]
 
@@ -133,14 +133,14 @@ def test_a_missing_parent_is_awaited_then_given_up(bench: Bench, monkeypatch: py
     resolver = Resolver(bench.store)
     pieces = [span(2, "step", parent=1), span(3, "execute_tool get", TOOL, parent=2)]
     bench.receive(spans_request(pieces))
-    resolver.make_pass(bench.stage)
+    resolver.make_pass()
     assert names(bench) == []
     trace = resolver._seen[f"{1:032x}"]
     assert list(resolver._waiting.values()) == [trace]
     assert trace.due_s - trace.resolved_s == pytest.approx(loop.SETTLE_S, abs=1)
     monkeypatch.setattr(loop, "SETTLE_S", 0.0)
     trace.due_s = 0.0
-    resolver.make_pass(bench.stage)
+    resolver.make_pass()
     assert names(bench) == ["step"]
     assert resolver._waiting == {}
 
@@ -152,10 +152,10 @@ def test_more_traces_than_fit_a_pass(bench: Bench, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(loop, "OVERLAP_S", 0.0)
     bench.receive(spans_request([span(1, f"invoke_agent a{n}", RUN, trace=n) for n in range(1, 6)]))
     resolver = Resolver(bench.store)
-    assert resolver.make_pass(bench.stage) is True
-    assert resolver.make_pass(bench.stage) is False
+    assert resolver.make_pass() is True
+    assert resolver.make_pass() is False
     assert sorted(names(bench)) == ["a1", "a2", "a3", "a4", "a5"]
     assert len(resolver._seen) == 2
     bench.receive(spans_request([span(2, "execute_tool get", TOOL, parent=1)]))
-    assert resolver.make_pass(bench.stage) is False
+    assert resolver.make_pass() is False
     assert [row["tool_call_count"] for row in bench.rows("runs") if row["agent_name"] == "a1"] == [1]

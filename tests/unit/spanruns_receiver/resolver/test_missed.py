@@ -55,8 +55,8 @@ def test_only_the_stretch_that_is_asked_for(bench: Bench) -> None:
     after, until = NOW - timedelta(hours=40), NOW - timedelta(hours=10)
     stopped = threading.Event()
     stopped.set()
-    assert resolve_missed(bench.store, bench.stage, after, until, stopped) == 0
-    assert resolve_missed(bench.store, bench.stage, after, until, threading.Event()) == 1
+    assert resolve_missed(bench.store, bench.books, after, until, stopped) == 0
+    assert resolve_missed(bench.store, bench.books, after, until, threading.Event()) == 1
     assert _names(bench) == ["age 30"]
 
 

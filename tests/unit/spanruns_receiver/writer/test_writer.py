@@ -118,7 +118,7 @@ def test_whoever_waits_for_rows_is_told(open_spool: SpoolMaker) -> None:
     spool = open_spool()
     told: list[int] = []
 
-    def tell() -> None:
+    def tell(facts: bytes) -> None:
         told.append(1)
         raise ZeroDivisionError
 

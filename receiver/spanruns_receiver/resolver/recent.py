@@ -1,0 +1,190 @@
+"""The facts that this process wrote last, still in memory: a trace whose facts are all here is resolved without reading any."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from spanruns_receiver.resolver import native
+from spanruns_receiver.resolver.arrivals import Touched
+from spanruns_receiver.resolver.columns import EVENTS, FACT, ROLES, STATUSES, TOKENS, Columns, Event, Role
+from spanruns_receiver.resolver.table import Bools, Ints, Keys, Labels, Table, Texts, compiled_module, string, unpacked
+
+KEPT_BYTES = 48 << 20
+"""How many bytes of blocks are kept; at full load some seconds."""
+
+CUT = 16_384  # characters of a content that are kept
+
+
+def can_keep() -> bool:
+    """Whether this process can: only the compiled module has the store's hash."""
+    return compiled_module() is not None
+
+
+class Recent:
+    """Blocks of `span_facts` as they were written, the oldest given up for new ones. Of one thread."""
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self._kept_bytes = kept_bytes
+        self._blocks: deque[_Block] = deque()
+        self._bytes = 0
+        self.oldest = 0
+        """The number of the oldest block that is still here."""
+
+    @property
+    def newest(self) -> int:
+        """The number of the block that was added last."""
+        return self.oldest + len(self._blocks) - 1
+
+    def add(self, block: bytes) -> list[Touched]:
+        """Keep one (`Native`); the traces that it has facts of."""
+        self._blocks.append(_Block(block))
+        self._bytes += len(block)
+        while self._bytes > self._kept_bytes and len(self._blocks) > 1:
+            self._bytes -= self._blocks.popleft().size
+            self.oldest += 1
+        return list(self._blocks[-1].touched())
+
+    def facts(self, traces: Sequence[str], since: int) -> RecentFacts:
+        """The facts of traces that are all in the blocks from number `since` on."""
+        keys = _keys_of(traces)
+        parts = []
+        for block in list(self._blocks)[since - self.oldest :]:
+            mine = np.flatnonzero(np.isin(block.narrow["trace_key"], keys))
+            if len(mine):
+                parts.append((block, mine))
+        return RecentFacts(parts)
+
+
+class RecentFacts:
+    """Rows of some blocks."""
+
+    def __init__(self, parts: list[tuple[_Block, Ints]]) -> None:
+        self._parts = parts
+
+    def narrow(self) -> Columns:
+        """See `Facts`."""
+        return Columns.joined(*(block.narrow.take(mine) for block, mine in self._parts))
+
+    def told(self, keys: Keys) -> Table:
+        """See `Facts`."""
+        return Table.joined([block.table.take(mine[block.speaks(mine, keys)]) for block, mine in self._parts])
+
+    def models(self, keys: Collection[int]) -> Iterable[tuple[int, str, str]]:
+        """See `Facts`."""
+        found: dict[int, tuple[int, str, str]] = {}
+        for block, mine in self._parts:
+            own, first = np.unique(block.narrow["model_key"][mine], return_index=True)
+            wanted = np.isin(own, np.array(list(keys), np.uint64))
+            rows = block.table.take(mine[first[wanted]])
+            names = zip(own[wanted].tolist(), _strings(rows["provider"]), rows["name"].strings(), strict=True)
+            found |= {key: (key, provider, model) for key, provider, model in names}
+        return found.values()
+
+    def without(self, traces: Collection[str]) -> RecentFacts:
+        """The same without these traces."""
+        keys = _keys_of(traces)
+        return RecentFacts(
+            [(block, mine[~np.isin(block.narrow["trace_key"][mine], keys)]) for block, mine in self._parts]
+        )
+
+    def with_run_id(self) -> set[str]:
+        """The traces in which a run has an id that was given."""
+        found: set[str] = set()
+        for block, mine in self._parts:
+            given = mine[block.narrow["has_run_id"][mine] > 0]
+            found.update(block.table.take(given)["trace_id"].strings())
+        return found
+
+
+class _Block:
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        written = native.read(data)
+        self.narrow = _narrow(written, time.time_ns() // 1000)
+        self.table = written.with_column("span_key", self.narrow["span_key"])
+
+    def speaks(self, rows: Ints, keys: Keys) -> Bools:
+        """Which of the rows become words."""
+        role = self.narrow["role"][rows]
+        which: Bools = (role == Role.TOOL) | (role == Role.MODEL) | np.isin(self.narrow["span_key"][rows], keys)
+        return which
+
+    def touched(self) -> Iterator[Touched]:
+        """As touched.sql."""
+        facts = self.narrow
+        runs = np.isin(facts["role"], (Role.RUN, Role.AGENT, Role.WORKFLOW)) | (facts["parent_key"] == 0)
+        urgent = np.where(facts["event"] == Event.NONE, runs, facts["event"] != Event.HEARTBEAT)
+        _, first, trace = np.unique(facts["trace_key"], return_index=True, return_inverse=True)
+        start = facts["started_us"][first].copy()
+        end = start.copy()
+        np.minimum.at(start, trace, facts["started_us"])
+        np.maximum.at(end, trace, facts["started_us"])
+        is_urgent = np.bincount(trace, urgent) > 0
+        names = self.table["trace_id"].take(first).strings()
+        seconds = ((times // 1_000_000).tolist() for times in (start, end))
+        for name, urgent_, start_s, end_s in zip(names, is_urgent.tolist(), *seconds, strict=True):
+            yield Touched(name, urgent_, start_s, end_s)
+
+
+def _narrow(table: Table, now_us: int) -> Columns:
+    """What the store computes with `FACT_SQL`."""
+    trace_id, span_id, parent, run_id = (table[name] for name in ("trace_id", "span_id", "parent_span_id", "run_id"))
+    trace_key = trace_id.keys()
+    role = table["role"].among(ROLES)
+    given = table["parent_run_id"]
+    name = table["name"]
+    columns = {
+        "trace_key": trace_key,
+        "span_key": _combined(trace_key, span_id.keys()),
+        "parent_key": np.where(parent.is_empty, 0, _combined(trace_key, parent.keys())),
+        "run_key": np.where(run_id.is_empty, trace_id.paired(span_id).keys(), run_id.keys()),
+        "given_parent_key": np.where(given.is_empty, 0, given.keys()),
+        "name_key": np.where(name.is_empty, 0, name.keys(lower=True)),
+        "model_key": np.where(role == Role.MODEL, _combined(_keys(table["provider"]), name.keys()), 0),
+        "role": role,
+        "event": table["event"].among(EVENTS),
+        "status": table["status"].among(STATUSES),
+        "is_shadow": table["is_shadow"],
+        "is_entry": table["is_entry"],
+        "has_run_id": ~run_id.is_empty,
+        "has_input": table["input_size"] > 0,
+        "has_output": table["output_size"] > 0,
+        "content_size": np.minimum(table["input_size"], CUT) + np.minimum(table["output_size"], CUT),
+        "started_us": table["started_at"],
+        "ended_us": table["ended_at"],
+        "event_us": table["event_at"],
+        "queued_us": table["queued_at"],
+        "inserted_us": np.full(len(table), now_us),
+        "waiting_ms": table["waiting_ms"],
+        "heartbeat_interval_ms": table["heartbeat_interval_ms"],
+        **{token: table[token] for token in TOKENS},
+        "cost_usd": table["cost_usd"].filled(np.nan),
+    }
+    return Columns({name: np.asarray(columns[name], FACT[name]) for name in FACT.names or ()})
+
+
+def _combined(first: Keys, second: Keys) -> Keys:
+    """`cityHash64` of two values from those of each."""
+    factor = np.uint64(0x9DDFEA08EB382D69)
+    mixed = (first ^ second) * factor
+    mixed ^= mixed >> np.uint64(47)
+    mixed = (second ^ mixed) * factor
+    mixed ^= mixed >> np.uint64(47)
+    result: Keys = mixed * factor
+    return result
+
+
+def _keys_of(texts: Iterable[str]) -> Keys:
+    return Texts.of([string(text.encode()) for text in texts]).keys()
+
+
+def _keys(column: Labels) -> Keys:
+    return column.texts.keys()[column.codes]
+
+
+def _strings(column: Labels) -> list[str]:
+    return [unpacked(text).decode(errors="replace") for text in column.packed(range(len(column)))]

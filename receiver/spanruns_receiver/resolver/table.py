@@ -1,0 +1,325 @@
+"""Tables of facts, column by column. Strings stay in the bytes they came in: none of them becomes an object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanruns_receiver.decode import compiled, decoder_name
+from spanruns_receiver.decode.block import varint
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Keys = NDArray[np.uint64]
+
+EMPTY = b"\0"
+"""The empty string as it is written."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A column of strings: where each one begins in the data, its length before it, and where it ends."""
+
+    data: bytes
+    start: Ints
+    end: Ints
+
+    @classmethod
+    def read(cls, data: bytes, at: int, rows: int) -> Texts:
+        """The column of `rows` strings that stands at `at`."""
+        if data.count(0, at, at + rows) == rows:  # nothing but empty strings
+            bounds: Ints = np.arange(at, at + rows + 1)
+        elif compiled_module():
+            bounds = np.frombuffer(compiled_module().text_bounds(data, at, rows), np.int64)
+        else:
+            bounds = np.array(_bounds(data, at, rows), np.int64)
+        return cls(data, bounds[:-1], bounds[1:])
+
+    @classmethod
+    def of(cls, packed: Sequence[bytes]) -> Texts:
+        """A column of strings as they are written."""
+        size = np.array([len(text) for text in packed], np.int64)
+        end = np.cumsum(size)
+        return cls(b"".join(packed), end - size, end)
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def is_empty(self) -> Bools:
+        """For every string whether it has no bytes."""
+        empty: Bools = self.end - self.start == 1
+        return empty
+
+    def strings(self) -> list[str]:
+        """All of them, decoded."""
+        bounds = zip(self.start.tolist(), self.end.tolist(), strict=True)
+        return [unpacked(self.data[first:last]).decode(errors="replace") for first, last in bounds]
+
+    def packed(self, index: Sequence[int] | Ints) -> list[bytes]:
+        """The strings at `index` as they are written: length, then bytes; -1 stands for the empty string."""
+        data, start, end = self.data, self.start, self.end
+        at = np.asarray(index)
+        known = np.maximum(at, 0)
+        if not len(start):
+            return [EMPTY] * len(at)
+        pairs = zip(start[known].tolist(), end[known].tolist(), (at < 0).tolist(), strict=True)
+        return [EMPTY if none else data[first:last] for first, last, none in pairs]
+
+    def encoded(self) -> bytes:
+        """All of them as they are written, one after the other."""
+        if (
+            len(self)
+            and self.start[0] == 0
+            and self.end[-1] == len(self.data)
+            and (self.start[1:] == self.end[:-1]).all()
+        ):
+            return self.data
+        return self._gathered(np.arange(len(self)))
+
+    def take(self, index: Ints) -> Texts:
+        """The strings at `index`; -1 stands for the empty string."""
+        missing = index < 0
+        if not missing.any():
+            return Texts(self.data, self.start[index], self.end[index])
+        known = np.maximum(index, 0)
+        size = np.where(missing, 1, self.end[known] - self.start[known]) if len(self) else np.ones(len(index), int)
+        end = np.cumsum(size, dtype=np.int64)
+        return Texts(self._gathered(index), end - size, end)
+
+    def paired(self, other: Texts) -> Texts:
+        """`<this>-<other>`, row by row."""
+        if compiled_module():
+            left, right = ((texts.data, *_raw(texts.start, texts.end)) for texts in (self, other))
+            return Texts.read(compiled_module().text_pairs(left, right), 0, len(self))
+        every = range(len(self))
+        pairs = zip(self.packed(every), other.packed(every), strict=True)
+        return Texts.of([string(unpacked(left) + b"-" + unpacked(right)) for left, right in pairs])
+
+    def _gathered(self, index: Ints) -> bytes:
+        if not compiled_module():
+            return b"".join(self.packed(index))
+        found: bytes = compiled_module().texts_at(self.data, *_raw(self.start, self.end, index))
+        return found
+
+    def keys(self, *, lower: bool = False) -> Keys:
+        """ClickHouse's `cityHash64` of every string (of it in lower case); compiled only."""
+        keys: Keys = np.frombuffer(
+            compiled_module().text_keys(self.data, *_raw(self.start, self.end), lower), np.uint64
+        )
+        return keys
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A column of few different strings: `texts` has each of them, `codes` the place in it for every row."""
+
+    texts: Texts
+    codes: Ints
+
+    @classmethod
+    def of(cls, packed: Sequence[bytes]) -> Labels:
+        """A column of strings as they are written."""
+        found: dict[bytes, int] = {}
+        codes = [found.setdefault(text, len(found)) for text in packed]
+        return cls(Texts.of(list(found)), np.array(codes, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def is_empty(self) -> Bools:
+        """For every row whether its string has no bytes."""
+        return self.texts.is_empty[self.codes]
+
+    @cached_property
+    def each(self) -> list[bytes]:
+        """The different strings as they are written, and at -1 the empty one."""
+        return [*self.texts.packed(range(len(self.texts))), EMPTY]
+
+    def packed(self, index: Sequence[int] | Ints) -> list[bytes]:
+        """As `Texts.packed`."""
+        return [self.each[code] for code in self._at(np.asarray(index)).tolist()]
+
+    def take(self, index: Ints) -> Labels:
+        """The rows at `index`; -1 stands for the empty string."""
+        if not (index < 0).any():
+            return Labels(self.texts, self.codes[index])
+        codes = self._at(index)
+        return _relabelled(self.each, np.where(codes < 0, len(self.each) - 1, codes))
+
+    def among(self, known: Mapping[bytes, int]) -> NDArray[np.uint8]:
+        """What `known` has for the string of every row, 0 for all others."""
+        return np.array([known.get(unpacked(text), 0) for text in self.each], np.uint8)[self.codes]
+
+    def spread(self) -> Texts:
+        """A string for every row."""
+        return self.texts.take(self.codes)
+
+    def _at(self, index: Ints) -> Ints:
+        codes = self.codes[np.maximum(index, 0)] if len(self.codes) else np.zeros(len(index), np.int64)
+        return np.where(index < 0, -1, codes)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """A column of arrays of strings: `texts` one after the other, and how many of them come before the end of each array."""
+
+    offsets: Ints
+    texts: Texts | Labels
+
+    def take(self, index: Ints) -> Lists:
+        """The rows at `index`."""
+        start = np.concatenate([[0], self.offsets])[index]
+        size = self.offsets[index] - start
+        offsets = np.cumsum(size, dtype=np.int64)
+        within = np.arange(size.sum()) - np.repeat(offsets - size, size)
+        return Lists(offsets, self.texts.take(np.repeat(start, size) + within))
+
+
+Column = NDArray[Any] | Texts | Labels | Lists
+
+
+class Table:
+    """Columns of one length by name, each made when it is first asked for."""
+
+    def __init__(self, rows: int, column: Callable[[str], Column]) -> None:
+        self._rows = rows
+        self._make = column
+        self._made: dict[str, Column] = {}
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Column], rows: int) -> Table:
+        """A table of columns that are there."""
+        return cls(rows, columns.__getitem__)
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def take(self, index: Ints) -> Table:
+        """The rows at `index`."""
+
+        def column(name: str) -> Column:
+            whole = self[name]
+            taken: Column = whole[index] if isinstance(whole, np.ndarray) else whole.take(index)
+            return taken
+
+        return Table(len(index), column)
+
+    def with_column(self, name: str, column: Column) -> Table:
+        """The same with one more column."""
+        return Table(len(self), lambda asked: column if asked == name else self[asked])
+
+    @staticmethod
+    def joined(tables: Sequence[Table]) -> Table:
+        """Tables of the same columns one below the other."""
+        return Table(sum(map(len, tables)), lambda name: joined([table[name] for table in tables]))
+
+
+def joined(columns: Sequence[Any]) -> Any:
+    """Columns of one kind one below the other."""
+    first = columns[0]
+    if len(columns) == 1:
+        return first
+    if isinstance(first, Texts):
+        return _texts_joined(columns)
+    if isinstance(first, Labels):
+        before = np.cumsum([0, *(len(column.each) for column in columns)])
+        codes = [column.codes + start for column, start in zip(columns, before, strict=False)]
+        return _relabelled([text for column in columns for text in column.each], np.concatenate(codes))
+    if isinstance(first, Lists):
+        before = np.cumsum([0, *(len(column.texts) for column in columns)])
+        offsets = [column.offsets + start for column, start in zip(columns, before, strict=False)]
+        return Lists(np.concatenate(offsets), joined([column.texts for column in columns]))
+    if isinstance(first, np.ma.MaskedArray):
+        values = np.concatenate([np.ma.getdata(column) for column in columns])
+        return np.ma.MaskedArray(values, np.concatenate([np.ma.getmaskarray(column) for column in columns]))
+    return np.concatenate(columns)
+
+
+def either(first: Texts, second: Texts | Labels) -> Texts:
+    """Row by row the first one's string, where that is empty the second one's."""
+    empty = first.is_empty
+    other = second.spread() if isinstance(second, Labels) else second
+    if not (empty & ~other.is_empty).any():
+        return first
+    return _texts_joined([first, other]).take(np.arange(len(first)) + np.where(empty, len(first), 0))
+
+
+def either_label(first: Labels, second: Labels) -> Labels:
+    """The same of labels."""
+    codes = np.where(first.is_empty, second.codes + len(first.each), first.codes)
+    return _relabelled([*first.each, *second.each], codes)
+
+
+def string(value: bytes) -> bytes:
+    """A string as it is written."""
+    return varint(len(value)) + value
+
+
+def unpacked(text: bytes) -> bytes:
+    """The bytes of a string that is `packed`."""
+    size, at = text[0], 1
+    if size >= 0x80:
+        size, at = read_varint(text, 0)
+    return text[at : at + size]
+
+
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number at `at`, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+@cache
+def compiled_module() -> Any:
+    """The compiled module where this process uses it, else None."""
+    return compiled.MODULE if decoder_name() == compiled.NAME else None
+
+
+def _bounds(data: bytes, at: int, rows: int) -> list[int]:
+    bounds = [at]
+    for _ in range(rows):
+        size = data[at]
+        if size < 0x80:
+            at += size + 1
+        else:
+            size, at = read_varint(data, at)
+            at += size
+        bounds.append(at)
+    return bounds
+
+
+def _texts_joined(columns: Sequence[Texts]) -> Texts:
+    if all(column.data is columns[0].data for column in columns):
+        start, end = (np.concatenate([getattr(column, name) for column in columns]) for name in ("start", "end"))
+        return Texts(columns[0].data, start, end)
+    size = np.concatenate([column.end - column.start for column in columns])
+    end = np.cumsum(size)
+    return Texts(b"".join(column.encoded() for column in columns), end - size, end)
+
+
+def _relabelled(each: Sequence[bytes], codes: Ints) -> Labels:
+    """Labels of strings of which some may be the same."""
+    labels = Labels.of(each)
+    return Labels(labels.texts, labels.codes[codes])
+
+
+def _raw(*columns: Ints) -> list[bytes]:
+    return [np.ascontiguousarray(column, np.int64).tobytes() for column in columns]
