@@ -10,6 +10,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from spanruns_receiver.decode import Signal, decode
 from spanruns_receiver.resolver.passes import Books, resolve_traces
+from spanruns_receiver.resolver.recent import Recent, RecentFacts
 from spanruns_schema import migrate
 from spanruns_schema.store import Store, rows
 
@@ -29,11 +30,13 @@ class Bench:
     """A store with the schema, and what a receiver does with requests, step by step.
 
     `shared`: the store maps raw rows to facts, as a server does where others write too; else that is done here.
+    `keeps`: what was written is kept, and resolved without reading it.
     """
 
-    def __init__(self, store: Store, *, shared: bool = False) -> None:
+    def __init__(self, store: Store, *, shared: bool = False, keeps: bool = False) -> None:
         self.store = store
         self._shared = shared
+        self._recent = Recent(2**40) if keeps else None
         migrate.apply(store, shared=shared)
         for table in TABLES:  # captures and made-up times are older than what a store keeps
             store.command(f"ALTER TABLE {table} REMOVE TTL")
@@ -43,17 +46,25 @@ class Bench:
         """Empty every table."""
         for table in TABLES:
             self.store.command(f"TRUNCATE TABLE {table}")
+        if self._recent:
+            self._recent = Recent(2**40)
 
     def receive(self, *payloads: bytes, signal: Signal = "traces") -> None:
         """Decode requests and insert them as one batch."""
         for table, block in decode(signal, payloads, facts=not self._shared).blocks.items():
             if block.rows:
                 self.store.insert(table, block.columns, block.native)
+                if self._recent and table == "span_facts":
+                    self._recent.add(block.native)
 
     def resolve(self, traces: Sequence[str] = ()) -> None:
         """Resolve the given traces, all that are stored by default."""
         found = traces or [row["trace_id"] for row in rows(self.store, "SELECT DISTINCT trace_id FROM span_facts")]
-        resolve_traces(self.store, self.books, found)
+        resolve_traces(self.store, self.books, found, recent=self._kept if self._recent else None)
+
+    def _kept(self, traces: Sequence[str]) -> RecentFacts:
+        assert self._recent
+        return self._recent.facts(traces, 0)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every row of `runs`, `tool_calls` or `model_calls`, in order, without its version."""

@@ -46,7 +46,7 @@ def read(data: bytes) -> Table:
 
 
 def write(columns: Sequence[tuple[str, str, bytes]], rows: int) -> bytes:
-    """One block of columns (name, type, values as `numbers` and `nullable` give them, or as `words` does)."""
+    """One block of columns, with at least one row (name, type, values as `numbers` and `nullable` give them, or as `words` does)."""
     parts = [varint(len(columns)), varint(rows)]
     for name, kind, values in columns:
         parts += [header(name, kind), values]
@@ -69,8 +69,6 @@ def words(name: str, column: Texts | Labels) -> tuple[str, str, bytes]:
 
 
 def _label_values(column: Labels) -> bytes:
-    if not len(column):
-        return LABEL_VERSION
     count = len(column.texts)
     width = 0 if count <= 0x100 else 1 if count <= 0x10000 else 2
     sizes = np.array([LABEL_FLAGS | width, count], "<u8").tobytes()

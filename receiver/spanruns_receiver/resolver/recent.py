@@ -135,8 +135,9 @@ def _narrow(table: Table, now_us: int) -> Columns:
     trace_id, span_id, parent, run_id = (table[name] for name in ("trace_id", "span_id", "parent_span_id", "run_id"))
     trace_key = trace_id.keys()
     role = table["role"].among(ROLES)
-    given = table["parent_run_id"]
-    name = table["name"]
+    given, name = table["parent_run_id"], table["name"]
+    answer, asked = table["response_id"], table["tool_call_id"]
+    same = np.where(answer.is_empty, np.where(asked.is_empty, 0, asked.keys()), answer.keys())
     columns = {
         "trace_key": trace_key,
         "span_key": _combined(trace_key, span_id.keys()),
@@ -144,6 +145,8 @@ def _narrow(table: Table, now_us: int) -> Columns:
         "run_key": np.where(run_id.is_empty, trace_id.paired(span_id).keys(), run_id.keys()),
         "given_parent_key": np.where(given.is_empty, 0, given.keys()),
         "name_key": np.where(name.is_empty, 0, name.keys(lower=True)),
+        "same_key": np.where(same == 0, 0, _combined(trace_key, same)),
+        "scope_key": _keys(table["scope"]),
         "model_key": np.where(role == Role.MODEL, _combined(_keys(table["provider"]), name.keys()), 0),
         "role": role,
         "event": table["event"].among(EVENTS),

@@ -11,10 +11,10 @@ from tests.support.resolving import Bench
 
 
 @pytest.fixture(scope="module")
-def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A store that all tests of a module use."""
+def shared_bench(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """A store that all tests of a module use; with the parameter True facts are kept, not read."""
     store = EmbeddedStore(tmp_path_factory.mktemp("store"))
-    yield Bench(store)
+    yield Bench(store, keeps=getattr(request, "param", False))
     store.close()
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.resolving import FIXTURES, Bench, differences, expected_outcomes, outcome, request, traces_of
 
+pytestmark = pytest.mark.parametrize("shared_bench", [False, True], ids=["read", "kept"], indirect=True, scope="module")
+
 EXPECTED = expected_outcomes()
 ROWS = FIXTURES / "rows"
 WIDTH = 80

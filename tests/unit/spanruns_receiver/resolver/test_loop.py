@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from spanruns_receiver.resolver import loop
+from spanruns_receiver.resolver import arrivals, loop
 from spanruns_receiver.resolver.loop import Resolver
 from spanruns_schema.errors import StoreUnavailable
-from spanruns_schema.store import Store, rows
+from spanruns_schema.store import Store
 
 from tests.support.resolving import Bench
 from tests.support.spans import span, spans_request
@@ -63,15 +63,6 @@ def test_it_finds_what_another_writes(bench: Bench) -> None:
         bench.receive(spans_request([span(3, "invoke_agent last", RUN, trace=2)]))
     assert names(bench) == ["late", "last"]
     assert resolver.failures == 0
-
-
-def test_stopped_tables_are_gone(bench: Bench) -> None:
-    """A stopped resolver leaves no stage behind."""
-    find = "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, 'resolver_stage_')"
-    before = rows(bench.store, find)
-    with running(Resolver(bench.store)):
-        eventually(lambda: len(rows(bench.store, find)), len(before) + 3)
-    assert rows(bench.store, find) == before
 
 
 class Outage:
@@ -149,7 +140,7 @@ def test_more_traces_than_fit_a_pass(bench: Bench, monkeypatch: pytest.MonkeyPat
     """What does not fit waits for the next pass, which is due at once; forgotten traces are found again."""
     monkeypatch.setattr(loop, "PASS_TRACES", 3)
     monkeypatch.setattr(loop, "REMEMBERED", 2)
-    monkeypatch.setattr(loop, "OVERLAP_S", 0.0)
+    monkeypatch.setattr(arrivals, "OVERLAP_S", 0.0)
     bench.receive(spans_request([span(1, f"invoke_agent a{n}", RUN, trace=n) for n in range(1, 6)]))
     resolver = Resolver(bench.store)
     assert resolver.make_pass() is True

@@ -16,6 +16,8 @@ from spanruns_receiver.resolver import passes
 from tests.support.resolving import Bench
 from tests.support.spans import exception, logs_request, record, span, spans_request, trace_id
 
+pytestmark = pytest.mark.parametrize("shared_bench", [False, True], ids=["read", "kept"], indirect=True, scope="module")
+
 RUN = {"gen_ai.operation.name": "invoke_agent"}
 TOOL = {"gen_ai.operation.name": "execute_tool"}
 MODEL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4.1-mini", "gen_ai.provider.name": "openai"}

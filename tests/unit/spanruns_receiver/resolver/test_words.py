@@ -2,61 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.columns import MEMBER, RUN, Columns, Event, Status, Use
-from spanruns_receiver.resolver.native import Lists, Texts
+from spanruns_receiver.resolver.columns import MEMBER, RUN, Columns, Status, Use
+from spanruns_receiver.resolver.errors import ErrorBook
+from spanruns_receiver.resolver.table import Labels, Lists, Table, Texts, string, unpacked
 from spanruns_receiver.resolver.words import Words
 
-TEXTS = [
-    "trace_id",
-    "span_id",
-    "run_id",
-    "parent_run_id",
+TEXTS = (
+    *("trace_id", "span_id", "run_id", "parent_run_id", "name", "agent_id", "trigger_detail"),
+    *("session_id", "user_id", "parameters", "input", "output", "error_message"),
+)
+LABELS = (
+    "event",
     "run_kind",
-    "name",
-    "agent_id",
     "agent_version",
     "service_name",
     "environment",
     "workspace",
     "trigger",
-    "trigger_detail",
-    "session_id",
-    "user_id",
-    "parameters",
-    "input",
-    "output",
     "error_type",
-    "error_message",
-    "error_class",
-    "error_fingerprint",
     "waiting_for",
-]
+)
 KNOWN = ("rows_processed", "progress_done", "progress_total", "sla_ms", "spans_reported")
 
 
-def texts(values: list[str]) -> Texts:
-    """A column of strings as the engine sends it."""
-    packed = [native.string(value.encode()) for value in values]
-    bounds = np.cumsum([0, *map(len, packed)])
-    return Texts(b"".join(packed), bounds[:-1], bounds[1:])
+def facts_of(*rows: dict[str, Any]) -> Table:
+    """The facts of words: what a row does not give is empty."""
 
+    def packed(name: str) -> list[bytes]:
+        return [string(row.get(name, "").encode()) for row in rows]
 
-def facts_of(*rows: dict[str, Any]) -> dict[str, Any]:
-    """The columns of words.sql: what a row does not give is empty."""
-    columns: dict[str, Any] = {name: texts([row.get(name, "") for row in rows]) for name in TEXTS}
+    columns: dict[str, Any] = {name: Texts.of(packed(name)) for name in TEXTS}
+    columns |= {name: Labels.of(packed(name)) for name in LABELS}
     tags = [row.get("tags", []) for row in rows]
-    columns["tags"] = Lists(np.cumsum([len(value) for value in tags]), texts([tag for value in tags for tag in value]))
+    each = Labels.of([string(tag.encode()) for value in tags for tag in value])
+    columns["tags"] = Lists(np.cumsum([len(value) for value in tags]), each)
     for name in KNOWN:
         values = [row.get(name) for row in rows]
         missing = [value is None for value in values]
         columns[name] = np.ma.MaskedArray([value or 0 for value in values], missing)
-    for name in ("span_key", "event_", "event_us", "input_size", "output_size", "dry_run"):
+    for name in ("span_key", "event_at", "input_size", "output_size", "dry_run"):
         columns[name] = np.array([row.get(name, 0) for row in rows], np.uint64 if name == "span_key" else np.int64)
-    return columns
+    return Table.of(columns, len(rows))
+
+
+class NoErrors(ErrorBook):
+    """For runs that did not fail: nobody may ask for a class."""
+
+    def __init__(self) -> None:
+        pass
+
+    def _told(self, statement: str, types: Sequence[bytes], messages: Sequence[bytes]) -> list[bytes]:
+        assert not types, statement
+        return []
 
 
 def table(kind: np.dtype[np.void], *rows: dict[str, Any]) -> Columns:
@@ -70,22 +72,19 @@ def table(kind: np.dtype[np.void], *rows: dict[str, Any]) -> Columns:
 
 def told(words: Words, *names: str) -> list[dict[str, Any]]:
     """The rows that would be written, only these columns, each as it is read again."""
-    columns, count = words.block(7)
-    read = native.read(
-        native.write(
-            [(name, kind.replace("DateTime64(6, 'UTC')", "Int64"), data) for name, kind, data in columns], count
-        )
-    )
+    columns, count = words.block(7, NoErrors())
+    read = native.read(native.write(columns, count))
     found = []
     for place in range(count):
         row: dict[str, Any] = {}
         for name in names:
             column = read[name]
-            if isinstance(column, Texts):
-                row[name] = column.strings()[place]
+            if isinstance(column, Texts | Labels):
+                row[name] = unpacked(column.packed([place])[0]).decode()
             elif isinstance(column, Lists):
                 bounds = [0, *column.offsets.tolist()]
-                row[name] = column.texts.strings()[bounds[place] : bounds[place + 1]]
+                tags = column.texts.packed(range(bounds[place], bounds[place + 1]))
+                row[name] = [unpacked(tag).decode() for tag in tags]
             else:
                 row[name] = column[place].item() if column[place] is not np.ma.masked else None
         found.append(row)
@@ -105,7 +104,7 @@ def test_the_first_that_says_something_is_heard() -> None:
             "user_id": "u",
         },
         {"span_key": 2, "span_id": "outer", "name": "flow", "agent_id": "x", "environment": "live", "tags": ["b", "a"]},
-        {"span_key": 1, "span_id": "own", "event_": Event.STARTED, "event_us": 5, "name": "early", "trigger": "cli"},
+        {"span_key": 1, "span_id": "own", "event": "started", "event_at": 5, "name": "early", "trigger": "cli"},
         {"span_key": 1, "span_id": "own", "trace_id": "t", "name": "agent", "environment": "", "tags": ["a", "c"]},
     )
     runs = table(RUN, {"run_key": 1, "root_run_key": 1, "status": Status.SUCCESS})
@@ -140,13 +139,13 @@ def test_numbers_are_the_latest_and_the_ends_above_all() -> None:
     events = [
         {
             "span_key": 1,
-            "event_": Event.PROGRESS,
-            "event_us": 9,
+            "event": "progress",
+            "event_at": 9,
             "progress_done": 5,
             "progress_total": 10,
             "rows_processed": 3,
         },
-        {"span_key": 1, "event_": Event.PROGRESS, "event_us": 8, "progress_done": 4},
+        {"span_key": 1, "event": "progress", "event_at": 8, "progress_done": 4},
     ]
     ends: list[dict[str, Any]] = [
         {"span_key": 1, "spans_reported": 2, "rows_processed": 8, "sla_ms": 100.0},
@@ -196,8 +195,8 @@ def test_runs_are_named_by_the_id_that_was_given() -> None:
         {"run_id": "t-b", "parent_run_id": "order-7", "root_run_id": "order-7", "agent_name": "shop"},
     ]
     of_calls = words.of_calls(np.array([20, 0, 10], np.uint64))
-    assert of_calls["run_id"] == native.string(b"t-b") + b"\0" + native.string(b"order-7")
-    assert of_calls["workspace"] == b"\0\0" + native.string(b"w")
+    assert of_calls["run_id"].strings() == ["t-b", "", "order-7"]
+    assert of_calls["workspace"].packed(range(3)) == [b"\0", b"\0", string(b"w")]
 
 
 def test_a_run_whose_facts_are_gone_is_not_written() -> None:
