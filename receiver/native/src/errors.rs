@@ -1,4 +1,4 @@
-//! Classes of errors: of patterns tried in order, the first that matches `<type> <message>`.
+//! Classes of errors: of patterns tried in order, the first that matches `<type> <message>`. A `.` is a byte here, not a character.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -16,7 +16,7 @@ impl ErrorClasses {
     #[new]
     fn new(patterns: Vec<String>) -> PyResult<Self> {
         let read = |pattern: &String| {
-            let built = RegexBuilder::new(pattern).unicode(false).build();
+            let built = RegexBuilder::new(pattern).unicode(false).dot_matches_new_line(true).build();
             built.map_err(|error| PyValueError::new_err(error.to_string()))
         };
         Ok(ErrorClasses { patterns: patterns.iter().map(read).collect::<PyResult<_>>()? })

@@ -10,8 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from spanruns_receiver.decode import decode
 from spanruns_receiver.resolver import arrivals, loop
+from spanruns_receiver.resolver.arrivals import Inbox
 from spanruns_receiver.resolver.loop import Resolver
+from spanruns_receiver.resolver.recent import Recent, can_keep
 from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import Store
 
@@ -150,3 +153,71 @@ def test_more_traces_than_fit_a_pass(bench: Bench, monkeypatch: pytest.MonkeyPat
     bench.receive(spans_request([span(2, "execute_tool get", TOOL, parent=1)]))
     assert resolver.make_pass() is False
     assert [row["tool_call_count"] for row in bench.rows("runs") if row["agent_name"] == "a1"] == [1]
+
+
+class Unread:
+    """A store in which nobody may look for facts."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def query(self, text: str, *args: Any, **settings: Any) -> bytes:
+        """Pass on what does not read facts."""
+        assert "span_facts" not in text, text
+        return self._store.query(text, *args, **settings)
+
+
+def told(bench: Bench, resolver: Resolver, *spans: Any) -> None:
+    """What a writer does: store spans with their facts, and tell the resolver."""
+    payload = spans_request(list(spans))
+    bench.receive(payload)
+    resolver.tell(decode("traces", [payload], facts=True).blocks["span_facts"].native)
+
+
+def soon(number: int, name: str, attributes: dict[str, Any], **of: Any) -> Any:
+    """A span that begins after the resolver did."""
+    made = span(number, name, attributes, **of)
+    now_ns = time.time_ns() + 60 * 10**9
+    made.start_time_unix_nano, made.end_time_unix_nano = now_ns, now_ns + 10**6
+    return made
+
+
+@pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
+def test_what_it_is_told_it_does_not_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traces that came in blocks are resolved from these, also when more of them comes; what is given up is read."""
+    resolver = Resolver(bench.store, is_told=True)
+    resolver.make_pass()
+    resolver._store = Unread(bench.store)  # type: ignore[assignment]
+    told(bench, resolver, soon(2, "execute_tool get", TOOL, parent=1))
+    resolver.make_pass(everything=True)
+    assert [row["run_id"] for row in bench.rows("tool_calls")] == [""]
+    told(bench, resolver, soon(1, "invoke_agent told", RUN))
+    resolver.make_pass(everything=True)
+    assert names(bench) == ["told"]
+    assert [row["run_id"] != "" for row in bench.rows("tool_calls")] == [True]
+    resolver._recent = Recent(kept_bytes=1)
+    resolver._recent.oldest = 2
+    told(bench, resolver, soon(3, "execute_tool get", TOOL, parent=1), soon(4, "invoke_agent new", RUN, trace=2))
+    with pytest.raises(AssertionError, match="span_facts"):
+        resolver.make_pass(everything=True)
+    resolver._store = bench.store
+    resolver.make_pass(everything=True)
+    assert sorted(names(bench)) == ["new", "told"]
+    assert [row["tool_call_count"] for row in bench.rows("runs") if row["agent_name"] == "told"] == [2]
+
+
+@pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
+def test_what_it_was_not_told_it_looks_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block for which there was no room is found in the store, as is what was written before it began."""
+    bench.receive(spans_request([span(1, "invoke_agent before", RUN)]))
+    resolver = Resolver(bench.store, is_told=True)
+    resolver.make_pass()
+    assert names(bench) == ["before"]
+    resolver._inbox = Inbox(limit_bytes=1)
+    told(bench, resolver, soon(1, "invoke_agent lost", RUN, trace=2))
+    resolver.make_pass()
+    assert names(bench) == ["before", "lost"]
+    assert resolver._inbox.take() == ([], True)
