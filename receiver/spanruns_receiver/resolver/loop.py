@@ -35,6 +35,9 @@ REMEMBERED = 200_000
 SETTLE_S = 120.0
 """A span whose parent is missing is taken for a root when its trace got nothing for so long."""
 
+PACE_S = 0.4
+"""Least time between the beginnings of two passes: each writes parts, however little there is to write."""
+
 SHARE = 0.5
 """At most this part of the time goes into passes: under load they wait a little and then do more at once."""
 
@@ -107,7 +110,8 @@ class Resolver:
                 log.warning("resolving failed, will try again: %s", error)
                 more = True  # without waiting for the next poke
                 stop.wait(1.0)
-            stop.wait((time.monotonic() - began) * (1 - SHARE) / SHARE)
+            took_s = time.monotonic() - began
+            stop.wait(max(PACE_S, took_s / SHARE) - took_s)
             if not more:
                 self._wake.wait(self._pause())
                 self._wake.clear()
