@@ -64,7 +64,7 @@ class Bench:
 
     def _kept(self, traces: Sequence[str]) -> RecentFacts:
         assert self._recent
-        return self._recent.facts(traces, 0)
+        return self._recent.kept().facts(traces, 0)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every row of `runs`, `tool_calls` or `model_calls`, in order, without its version."""

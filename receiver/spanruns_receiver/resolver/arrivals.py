@@ -1,8 +1,7 @@
-"""Which traces got new facts: asked of the store, whoever wrote them, or told by the writer of this process."""
+"""Which traces got new facts: asked of the store, whoever wrote them."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -16,17 +15,16 @@ from spanruns_receiver.resolver.times import from_us, to_us
 OVERLAP_S = 30.0
 """How far back each look goes: an insert becomes visible a little later than the time it carries."""
 
-INBOX_BYTES = 64 << 20
-"""Blocks that may wait for the next pass; what comes beyond is looked up in the store."""
-
 
 class Touched(NamedTuple):
-    """A trace that got facts: whether one of them changes what a run is, and when the first and the last began (unix time)."""
+    """A trace that got facts: whether one of them changes what a run is, when the first and the last began (unix time), and the
+    number of the block that they came in (see `Recent`; -1: they were found in the store)."""
 
     trace_id: str
     urgent: bool
     start_s: int
     end_s: int
+    block: int = -1
 
 
 class Arrivals:
@@ -58,30 +56,3 @@ class Arrivals:
         self.after = max(self.after, at - timedelta(seconds=OVERLAP_S))
         oldest = to_us(self.after)
         self._seen = {at: facts for at, facts in self._seen.items() if at > oldest}
-
-
-class Inbox:
-    """Blocks of facts on their way from the thread that wrote them to the one that resolves."""
-
-    def __init__(self, limit_bytes: int = INBOX_BYTES) -> None:
-        self._limit_bytes = limit_bytes
-        self._lock = threading.Lock()
-        self._blocks: list[bytes] = []
-        self._bytes = 0
-        self._is_whole = True
-
-    def put(self, block: bytes) -> None:
-        """Add one, or note that one is missing."""
-        with self._lock:
-            if self._bytes + len(block) > self._limit_bytes:
-                self._is_whole = False
-            else:
-                self._blocks.append(block)
-                self._bytes += len(block)
-
-    def take(self) -> tuple[list[bytes], bool]:
-        """What came since the last time, and whether that is all."""
-        with self._lock:
-            taken = self._blocks, self._is_whole
-            self._blocks, self._bytes, self._is_whole = [], 0, True
-        return taken

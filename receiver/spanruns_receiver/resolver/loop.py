@@ -6,17 +6,17 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from spanruns_schema.errors import StoreError
 from spanruns_schema.store import Store
 
-from spanruns_receiver.resolver.arrivals import Arrivals, Inbox, Touched
+from spanruns_receiver.resolver.arrivals import Arrivals, Touched
 from spanruns_receiver.resolver.missed import last_pass, resolve_missed
 from spanruns_receiver.resolver.passes import Books, Passed, resolve_traces
-from spanruns_receiver.resolver.recent import Recent, RecentFacts, can_keep
+from spanruns_receiver.resolver.recent import Kept, Recent, RecentFacts, can_keep
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,6 @@ class Resolver:
         self._arrivals = Arrivals(store, max(since or hour_ago, hour_ago))
         self._is_told = is_told and can_keep()
         self._looks = True
-        self._inbox = Inbox()
         self._recent = Recent()
         self._seen: OrderedDict[str, _Trace] = OrderedDict()  # the one touched last stands last
         self._waiting: dict[str, _Trace] = {}  # those that have facts which are not resolved yet
@@ -92,7 +91,11 @@ class Resolver:
     def tell(self, facts: bytes) -> None:
         """The same, with the block of `span_facts` that was written."""
         if self._is_told and facts:
-            self._inbox.put(facts)
+            try:
+                self._recent.add(facts)
+            except Exception:
+                log.exception("these facts cannot be kept; they will be read")
+                self._looks = True
         self._wake.set()
 
     def run_forever(self, stop: threading.Event) -> None:
@@ -130,8 +133,9 @@ class Resolver:
         due = [name for name, trace in self._waiting.items() if everything or trace.due_s <= now]
         chosen = due[:PASS_TRACES]
         if chosen:
-            here, elsewhere = self._at_hand(chosen)
-            passed = self._resolve(here, self._facts_of) + self._resolve(elsewhere)
+            kept = self._recent.kept()
+            here, elsewhere = self._at_hand(chosen, kept)
+            passed = self._resolve(here, kept) + self._resolve(elsewhere)
             self.resolved_facts += passed.facts
             self.passes += 1
             now = time.monotonic()
@@ -144,7 +148,11 @@ class Resolver:
         self._forget()
         return len(due) > len(chosen)
 
-    def _resolve(self, names: list[str], recent: Callable[[Sequence[str]], RecentFacts] | None = None) -> Passed:
+    def _resolve(self, names: list[str], kept: Kept | None = None) -> Passed:
+        def recent(traces: Sequence[str]) -> RecentFacts:
+            assert kept
+            return kept.facts(traces, min(self._seen[name].block for name in traces))
+
         # With more traces than are remembered none is waited for.
         settled = datetime.now(UTC) - timedelta(seconds=SETTLE_S) if len(self._seen) <= REMEMBERED else None
         return resolve_traces(
@@ -155,16 +163,13 @@ class Resolver:
             old_until=self._old_until,
             fed_since=settled,
             ranges={name: (trace.start_s, trace.end_s) for name, trace in self._whole(names)},
-            recent=recent,
+            recent=recent if kept else None,
         )
 
-    def _at_hand(self, names: list[str]) -> tuple[list[str], list[str]]:
+    def _at_hand(self, names: list[str], kept: Kept) -> tuple[list[str], list[str]]:
         """Those whose facts are all in memory, and the others."""
-        here = {name for name, trace in self._whole(names) if trace.block >= self._recent.oldest}
+        here = {name for name, trace in self._whole(names) if trace.block >= kept.first}
         return [name for name in names if name in here], [name for name in names if name not in here]
-
-    def _facts_of(self, names: Sequence[str]) -> RecentFacts:
-        return self._recent.facts(names, min(self._seen[name].block for name in names))
 
     def _whole(self, names: list[str]) -> Iterator[tuple[str, _Trace]]:
         """Traces that this resolver saw from their beginning."""
@@ -175,19 +180,21 @@ class Resolver:
     def _look(self, now: float) -> None:
         """Find the traces that got facts since the last look."""
         at = datetime.now(UTC)
-        blocks, is_whole = self._inbox.take()
-        for block in blocks:
-            for touched in self._recent.add(block):
-                self._touch(touched, self._recent.newest, now, at)
-        if self._looks or not is_whole:
-            for touched in self._arrivals.look():
-                self._touch(touched, -1, now, at)
-            self._looks = not self._is_told
-        else:
+        looks, self._looks = self._looks, not self._is_told
+        for touched in self._recent.touched():
+            self._touch(touched, now, at)
+        if not looks:
             self._arrivals.skip_until(at)
+            return
+        try:
+            for touched in self._arrivals.look():
+                self._touch(touched, now, at)
+        except StoreError:
+            self._looks = True
+            raise
 
-    def _touch(self, touched: Touched, block: int, now: float, at: datetime) -> None:
-        name, urgent, start_s, end_s = touched
+    def _touch(self, touched: Touched, now: float, at: datetime) -> None:
+        name, urgent, start_s, end_s, block = touched
         trace = self._seen.get(name)
         if trace is None:
             trace = self._seen[name] = _Trace(now, at, start_s, end_s, block)

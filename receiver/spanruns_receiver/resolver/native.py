@@ -110,4 +110,4 @@ def _labels(data: bytes, at: int, rows: int) -> tuple[Labels, int]:
     each = Texts.read(data, at + 16, count)
     at = int(each.end[-1]) + 8  # the number of rows again
     dtype = _CODES[flags & 0xFF]
-    return Labels(each, np.frombuffer(data, dtype, rows, at).astype(np.int64)), at + rows * dtype.itemsize
+    return Labels(each, np.frombuffer(data, dtype, rows, at)), at + rows * dtype.itemsize

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,8 +15,8 @@ from spanruns_receiver.resolver.arrivals import Touched
 from spanruns_receiver.resolver.columns import EVENTS, FACT, ROLES, STATUSES, TOKENS, Columns, Event, Role
 from spanruns_receiver.resolver.table import Bools, Ints, Keys, Labels, Table, Texts, compiled_module, string, unpacked
 
-KEPT_BYTES = 48 << 20
-"""How many bytes of blocks are kept; at full load some seconds."""
+KEPT_BYTES = 96 << 20
+"""How much memory kept facts may take; at full load that are some seconds."""
 
 CUT = 16_384  # characters of a content that are kept
 
@@ -25,38 +27,51 @@ def can_keep() -> bool:
 
 
 class Recent:
-    """Blocks of `span_facts` as they were written, the oldest given up for new ones. Of one thread."""
+    """Blocks of `span_facts` as they were written, numbered from 0, the oldest given up for new ones; any thread may add."""
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
         self._kept_bytes = kept_bytes
+        self._lock = threading.Lock()
         self._blocks: deque[_Block] = deque()
         self._bytes = 0
-        self.oldest = 0
-        """The number of the oldest block that is still here."""
+        self._count = 0
+        self._touched: list[Touched] = []
 
-    @property
-    def newest(self) -> int:
-        """The number of the block that was added last."""
-        return self.oldest + len(self._blocks) - 1
+    def add(self, data: bytes) -> None:
+        """Keep a block (`Native`)."""
+        block = _Block(data)
+        with self._lock:
+            self._touched += block.touched(self._count)
+            self._blocks.append(block)
+            self._bytes += block.size
+            self._count += 1
+            while self._bytes > self._kept_bytes and len(self._blocks) > 1:
+                self._bytes -= self._blocks.popleft().size
 
-    def add(self, block: bytes) -> list[Touched]:
-        """Keep one (`Native`); the traces that it has facts of."""
-        self._blocks.append(_Block(block))
-        self._bytes += len(block)
-        while self._bytes > self._kept_bytes and len(self._blocks) > 1:
-            self._bytes -= self._blocks.popleft().size
-            self.oldest += 1
-        return list(self._blocks[-1].touched())
+    def touched(self) -> list[Touched]:
+        """The traces of the blocks that were added since the last time."""
+        with self._lock:
+            found, self._touched = self._touched, []
+        return found
+
+    def kept(self) -> Kept:
+        """What is there now."""
+        with self._lock:
+            return Kept(list(self._blocks), self._count - len(self._blocks))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Blocks, and the number of the first one."""
+
+    blocks: list[_Block]
+    first: int
 
     def facts(self, traces: Sequence[str], since: int) -> RecentFacts:
         """The facts of traces that are all in the blocks from number `since` on."""
         keys = _keys_of(traces)
-        parts = []
-        for block in list(self._blocks)[since - self.oldest :]:
-            mine = np.flatnonzero(np.isin(block.narrow["trace_key"], keys))
-            if len(mine):
-                parts.append((block, mine))
-        return RecentFacts(parts)
+        parts = ((block, block.of_traces(keys)) for block in self.blocks[since - self.first :])
+        return RecentFacts([(block, mine) for block, mine in parts if len(mine)])
 
 
 class RecentFacts:
@@ -102,10 +117,15 @@ class RecentFacts:
 
 class _Block:
     def __init__(self, data: bytes) -> None:
-        self.size = len(data)
+        self.size = 2 * len(data)  # about as much again are the arrays
         written = native.read(data)
         self.narrow = _narrow(written, time.time_ns() // 1000)
         self.table = written.with_column("span_key", self.narrow["span_key"])
+
+    def of_traces(self, keys: Keys) -> Ints:
+        """The rows of these traces."""
+        rows: Ints = np.flatnonzero(np.isin(self.narrow["trace_key"], keys))
+        return rows
 
     def speaks(self, rows: Ints, keys: Keys) -> Bools:
         """Which of the rows become words."""
@@ -113,7 +133,7 @@ class _Block:
         which: Bools = (role == Role.TOOL) | (role == Role.MODEL) | np.isin(self.narrow["span_key"][rows], keys)
         return which
 
-    def touched(self) -> Iterator[Touched]:
+    def touched(self, number: int) -> Iterator[Touched]:
         """As touched.sql."""
         facts = self.narrow
         runs = np.isin(facts["role"], (Role.RUN, Role.AGENT, Role.WORKFLOW)) | (facts["parent_key"] == 0)
@@ -127,7 +147,7 @@ class _Block:
         names = self.table["trace_id"].take(first).strings()
         seconds = ((times // 1_000_000).tolist() for times in (start, end))
         for name, urgent_, start_s, end_s in zip(names, is_urgent.tolist(), *seconds, strict=True):
-            yield Touched(name, urgent_, start_s, end_s)
+            yield Touched(name, urgent_, start_s, end_s, number)
 
 
 def _narrow(table: Table, now_us: int) -> Columns:

@@ -32,10 +32,10 @@ class Texts:
     @classmethod
     def read(cls, data: bytes, at: int, rows: int) -> Texts:
         """The column of `rows` strings that stands at `at`."""
-        if data.count(0, at, at + rows) == rows:  # nothing but empty strings
-            bounds: Ints = np.arange(at, at + rows + 1)
-        elif compiled_module():
-            bounds = np.frombuffer(compiled_module().text_bounds(data, at, rows), np.int64)
+        if rows and data.count(0, at, at + rows) == rows:  # nothing but empty strings: all are the last one
+            return cls(data, np.broadcast_to(np.int64(at + rows - 1), rows), np.broadcast_to(np.int64(at + rows), rows))
+        if compiled_module():
+            bounds: Ints = np.frombuffer(compiled_module().text_bounds(data, at, rows), np.int64)
         else:
             bounds = np.array(_bounds(data, at, rows), np.int64)
         return cls(data, bounds[:-1], bounds[1:])
@@ -120,7 +120,7 @@ class Labels:
     """A column of few different strings: `texts` has each of them, `codes` the place in it for every row."""
 
     texts: Texts
-    codes: Ints
+    codes: NDArray[Any]  # integers of any width
 
     @classmethod
     def of(cls, packed: Sequence[bytes]) -> Labels:
@@ -162,8 +162,9 @@ class Labels:
         return self.texts.take(self.codes)
 
     def _at(self, index: Ints) -> Ints:
-        codes = self.codes[np.maximum(index, 0)] if len(self.codes) else np.zeros(len(index), np.int64)
-        return np.where(index < 0, -1, codes)
+        if not len(self.codes):
+            return np.full(len(index), -1, np.int64)
+        return np.where(index < 0, np.int64(-1), self.codes[np.maximum(index, 0)])
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def joined(columns: Sequence[Any]) -> Any:
         return _texts_joined(columns)
     if isinstance(first, Labels):
         before = np.cumsum([0, *(len(column.each) for column in columns)])
-        codes = [column.codes + start for column, start in zip(columns, before, strict=False)]
+        codes = [column.codes.astype(np.int64) + start for column, start in zip(columns, before, strict=False)]
         return _relabelled([text for column in columns for text in column.each], np.concatenate(codes))
     if isinstance(first, Lists):
         before = np.cumsum([0, *(len(column.texts) for column in columns)])
@@ -258,7 +259,7 @@ def either(first: Texts, second: Texts | Labels) -> Texts:
 
 def either_label(first: Labels, second: Labels) -> Labels:
     """The same of labels."""
-    codes = np.where(first.is_empty, second.codes + len(first.each), first.codes)
+    codes = np.where(first.is_empty, second.codes.astype(np.int64) + len(first.each), first.codes)
     return _relabelled([*first.each, *second.each], codes)
 
 

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from spanruns_receiver.decode import decode
 from spanruns_receiver.resolver import arrivals, loop
-from spanruns_receiver.resolver.arrivals import Inbox
 from spanruns_receiver.resolver.loop import Resolver
-from spanruns_receiver.resolver.recent import Recent, can_keep
+from spanruns_receiver.resolver.recent import can_keep
 from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import Store
 
@@ -186,7 +185,7 @@ def soon(number: int, name: str, attributes: dict[str, Any], **of: Any) -> Any:
 
 
 @pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
-def test_what_it_is_told_it_does_not_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_is_told_it_does_not_read(bench: Bench) -> None:
     """Traces that came in blocks are resolved from these, also when more of them comes; what is given up is read."""
     resolver = Resolver(bench.store, is_told=True)
     resolver.make_pass()
@@ -198,8 +197,7 @@ def test_what_it_is_told_it_does_not_read(bench: Bench, monkeypatch: pytest.Monk
     resolver.make_pass(everything=True)
     assert names(bench) == ["told"]
     assert [row["run_id"] != "" for row in bench.rows("tool_calls")] == [True]
-    resolver._recent = Recent(kept_bytes=1)
-    resolver._recent.oldest = 2
+    resolver._recent._kept_bytes = 1
     told(bench, resolver, soon(3, "execute_tool get", TOOL, parent=1), soon(4, "invoke_agent new", RUN, trace=2))
     with pytest.raises(AssertionError, match="span_facts"):
         resolver.make_pass(everything=True)
@@ -210,14 +208,15 @@ def test_what_it_is_told_it_does_not_read(bench: Bench, monkeypatch: pytest.Monk
 
 
 @pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
-def test_what_it_was_not_told_it_looks_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block for which there was no room is found in the store, as is what was written before it began."""
+def test_what_it_was_not_told_it_looks_for(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """What was written before it began is found in the store, as is a block that nobody can read."""
     bench.receive(spans_request([span(1, "invoke_agent before", RUN)]))
     resolver = Resolver(bench.store, is_told=True)
     resolver.make_pass()
     assert names(bench) == ["before"]
-    resolver._inbox = Inbox(limit_bytes=1)
-    told(bench, resolver, soon(1, "invoke_agent lost", RUN, trace=2))
+    payload = spans_request([soon(1, "invoke_agent lost", RUN, trace=2)])
+    bench.receive(payload)
+    resolver.tell(b"no block")
     resolver.make_pass()
     assert names(bench) == ["before", "lost"]
-    assert resolver._inbox.take() == ([], True)
+    assert "cannot be kept" in caplog.text

@@ -49,7 +49,7 @@ def test_kept_facts_are_those_of_the_store(bench: Bench) -> None:
         bench.receive(*payload, signal=signal)  # type: ignore[arg-type]
         recent.add(decode(signal, payload, facts=True).blocks["span_facts"].native)  # type: ignore[arg-type]
     batch = batch_of(bench)
-    kept, stored = recent.facts(batch.traces, 0), StoredFacts(bench.store, batch)
+    kept, stored = recent.kept().facts(batch.traces, 0), StoredFacts(bench.store, batch)
     ours, theirs = kept.narrow(), stored.narrow()
     assert len(ours) == len(theirs) > 1500
     names = [name for name in FACT.names or () if name != "inserted_us"]
@@ -67,12 +67,13 @@ def test_touched_traces_are_those_that_the_store_finds(bench: Bench) -> None:
     payloads = captures()
     bench.receive(*payloads)
     recent = Recent(2**40)
-    ours = recent.add(decode("traces", payloads, facts=True).blocks["span_facts"].native)
+    recent.add(decode("traces", payloads, facts=True).blocks["span_facts"].native)
+    ours = [tuple(touched)[:-1] for touched in recent.touched()]
     inserts = rows(bench.store, "SELECT toUnixTimestamp64Micro(inserted_at) AS at FROM span_facts GROUP BY at")
     parameters = {"from": "2000-01-01", "to": "2200-01-01", "inserts": [row["at"] for row in inserts]}
     found = rows(bench.store, sql("touched"), parameters)
     theirs = [(row["trace_id"], bool(row["urgent"]), int(row["start_s"]), int(row["end_s"])) for row in found]
-    assert sorted(map(tuple, ours)) == sorted(theirs)
+    assert sorted(ours) == sorted(theirs)
 
 
 def test_the_oldest_blocks_make_way() -> None:
@@ -80,9 +81,11 @@ def test_the_oldest_blocks_make_way() -> None:
     recent = Recent(kept_bytes=1)
     for number in range(3):
         block = decode("traces", [spans_request([span(1, "invoke_agent a", {}, trace=number + 1)])], facts=True)
-        assert [touched.trace_id for touched in recent.add(block.blocks["span_facts"].native)] == [trace_id(number + 1)]
-        assert (recent.oldest, recent.newest) == (number, number)
-    assert len(recent.facts([trace_id(3)], 2).narrow()) == 1
+        recent.add(block.blocks["span_facts"].native)
+        assert [(touched.trace_id, touched.block) for touched in recent.touched()] == [(trace_id(number + 1), number)]
+        assert (recent.kept().first, len(recent.kept().blocks)) == (number, 1)
+    assert len(recent.kept().facts([trace_id(3)], 2).narrow()) == 1
+    assert recent.touched() == []
 
 
 def _sorted(columns: list[list[Any]]) -> list[tuple[str, ...]]:
