@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from spanruns_schema.errors import StoreError
 from spanruns_schema.store import Store
@@ -135,7 +136,7 @@ class Resolver:
         if chosen:
             kept = self._recent.kept()
             here, elsewhere = self._at_hand(chosen, kept)
-            passed = self._resolve(here, kept) + self._resolve(elsewhere)
+            passed = self._resolve(here, partial(self._facts_of, kept)) + self._resolve(elsewhere)
             self.resolved_facts += passed.facts
             self.passes += 1
             now = time.monotonic()
@@ -148,11 +149,7 @@ class Resolver:
         self._forget()
         return len(due) > len(chosen)
 
-    def _resolve(self, names: list[str], kept: Kept | None = None) -> Passed:
-        def recent(traces: Sequence[str]) -> RecentFacts:
-            assert kept
-            return kept.facts(traces, min(self._seen[name].block for name in traces))
-
+    def _resolve(self, names: list[str], recent: Callable[[Sequence[str]], RecentFacts] | None = None) -> Passed:
         # With more traces than are remembered none is waited for.
         settled = datetime.now(UTC) - timedelta(seconds=SETTLE_S) if len(self._seen) <= REMEMBERED else None
         return resolve_traces(
@@ -163,13 +160,16 @@ class Resolver:
             old_until=self._old_until,
             fed_since=settled,
             ranges={name: (trace.start_s, trace.end_s) for name, trace in self._whole(names)},
-            recent=recent if kept else None,
+            recent=recent,
         )
 
     def _at_hand(self, names: list[str], kept: Kept) -> tuple[list[str], list[str]]:
         """Those whose facts are all in memory, and the others."""
         here = {name for name, trace in self._whole(names) if trace.block >= kept.first}
         return [name for name in names if name in here], [name for name in names if name not in here]
+
+    def _facts_of(self, kept: Kept, names: Sequence[str]) -> RecentFacts:
+        return kept.facts(names, min(self._seen[name].block for name in names))
 
     def _whole(self, names: list[str]) -> Iterator[tuple[str, _Trace]]:
         """Traces that this resolver saw from their beginning."""

@@ -206,7 +206,8 @@ def _keys_of(texts: Iterable[str]) -> Keys:
 
 
 def _keys(column: Labels) -> Keys:
-    return column.texts.keys()[column.codes]
+    keys: Keys = column.texts.keys()[column.codes]
+    return keys
 
 
 def _strings(column: Labels) -> list[str]:

@@ -135,7 +135,8 @@ class Labels:
     @property
     def is_empty(self) -> Bools:
         """For every row whether its string has no bytes."""
-        return self.texts.is_empty[self.codes]
+        empty: Bools = self.texts.is_empty[self.codes]
+        return empty
 
     @cached_property
     def each(self) -> list[bytes]:
@@ -155,7 +156,8 @@ class Labels:
 
     def among(self, known: Mapping[bytes, int]) -> NDArray[np.uint8]:
         """What `known` has for the string of every row, 0 for all others."""
-        return np.array([known.get(unpacked(text), 0) for text in self.each], np.uint8)[self.codes]
+        found: NDArray[np.uint8] = np.array([known.get(unpacked(text), 0) for text in self.each], np.uint8)[self.codes]
+        return found
 
     def spread(self) -> Texts:
         """A string for every row."""
