@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.columns import EVENTS, ROLES, TOKENS, Columns, CostSource, Event, Role, Status
+from spanruns_receiver.resolver.columns import EVENTS, ROLES, TOKENS, Columns, Event, Role, Status
 from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.native import nullable, numbers
 from spanruns_receiver.resolver.table import EMPTY, Ints, Labels, Table, either, either_label, string
-from spanruns_receiver.resolver.words import CANCELLED, LATER, TIME, Block, Words, matches
+from spanruns_receiver.resolver.words import CANCELLED, LATER, STATUS, TIME, Block, Words, matches
 
-STATUSES = Labels.of([string(name) for name in (b"success", b"failed", b"cancelled", b"running")])
-_OF_STATUS = {Status.FAILED: 1, Status.CANCELLED: 2, Status.RUNNING: 3}
 COST_SOURCES = Labels.of([EMPTY, string(b"span"), string(b"prices")])
+"""In the order of `CostSource`."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class CallRows:
             **{name: facts[name] for name in ("trace_id", "span_id", "service_name")},
             **{name: of_run[name] for name in ("run_id", "root_run_id", "agent_name")},
             "workspace": either_label(facts["workspace"], of_run["workspace"]),
-            "status": Labels(STATUSES.texts, self._status()),
+            "status": Labels(STATUS.texts, self._status()),
         }
         return [
             *(native.words(name, column) for name, column in words.items()),
@@ -58,9 +57,8 @@ class CallRows:
         return [(name, "UInt64", numbers("UInt64", self.facts[source])) for name, source in sources.items()]
 
     def _status(self) -> Ints:
-        status = np.zeros(len(self), np.int64)
-        for known, code in _OF_STATUS.items():
-            status[self.calls["status"] == known] = code
+        told = self.calls["status"]
+        status: Ints = np.where(np.isin(told, (Status.FAILED, Status.CANCELLED, Status.RUNNING)), told, Status.SUCCESS)
         return status
 
     def _times(self) -> Block:
@@ -142,11 +140,5 @@ def model_calls(rows: CallRows) -> Block:
         *((name, "UInt64", numbers("UInt64", calls[name])) for name in TOKENS),
         ("time_to_first_chunk_ms", "Nullable(Float64)", nullable("Float64", waited.data, np.ma.getmaskarray(waited))),
         ("cost_usd", "Nullable(Float64)", nullable("Float64", cost, np.isnan(cost))),
-        native.words("cost_source", _cost_sources(calls)),
+        native.words("cost_source", Labels(COST_SOURCES.texts, calls["cost_source"])),
     ]
-
-
-def _cost_sources(calls: Columns) -> Labels:
-    known = {CostSource.NONE: 0, CostSource.SPAN: 1, CostSource.PRICES: 2}
-    codes = np.array([known[source] for source in CostSource], np.int64)
-    return Labels(COST_SOURCES.texts, codes[calls["cost_source"]])

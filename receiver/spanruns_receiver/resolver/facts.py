@@ -13,8 +13,8 @@ from spanruns_schema.resolving import sql
 from spanruns_schema.store import Parameter, Settings, Store, Verbatim, literal, rows
 
 from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.columns import FACT, FACT_SQL, Columns
-from spanruns_receiver.resolver.table import Keys, Table
+from spanruns_receiver.resolver.columns import FACT, FACT_SQL, Columns, Status
+from spanruns_receiver.resolver.table import Bools, Keys, Table
 
 QUICK: Settings = {
     "optimize_and_compare_chain": 0,  # analysis that finds nothing in these statements
@@ -78,6 +78,13 @@ class StoredFacts:
         """See `Facts`."""
         found = rows(self._store, sql("models"), {**self._batch.where, "keys": list(keys)})
         return [(row["model_key"], row["provider"], row["model"]) for row in found]
+
+
+def may_be_shared(narrow: Columns) -> Bools:
+    """Which facts (FACT) may be of runs that other traces have too: those with an id that was given, and suspended ones, which may go
+    on elsewhere. Only the store knows."""
+    may_be: Bools = (narrow["has_run_id"] > 0) | (narrow["status"] == Status.WAITING)
+    return may_be
 
 
 def literal_keys(values: Keys) -> Verbatim:

@@ -16,9 +16,10 @@ from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.calls import call_rows, model_calls, tool_calls
 from spanruns_receiver.resolver.columns import Columns, Role
 from spanruns_receiver.resolver.errors import ErrorBook
-from spanruns_receiver.resolver.facts import QUICK, Batch, Facts, StoredFacts, literal_keys
+from spanruns_receiver.resolver.facts import QUICK, Batch, Facts, StoredFacts, literal_keys, may_be_shared
 from spanruns_receiver.resolver.recent import RecentFacts
-from spanruns_receiver.resolver.summary import Prices, Resolved, resolve
+from spanruns_receiver.resolver.summary import Resolved, resolve
+from spanruns_receiver.resolver.usage import Prices
 from spanruns_receiver.resolver.words import Block, Words
 
 BATCH_TRACES = 4_000
@@ -131,11 +132,12 @@ class _Pass:
 
     def resolve_recent(self, batch: Batch, facts: RecentFacts) -> None:
         """Resolve traces whose facts are all at hand."""
-        # A run with an id of its own may have been seen in other traces, which only the store knows.
-        if elsewhere := facts.with_run_id():
+        if elsewhere := facts.shared():
             self.resolve_stored(_part(batch, elsewhere))
             batch = _part(batch, set(batch.traces) - elsewhere)
             facts = facts.without(elsewhere)
+        if not batch.traces:
+            return
         narrow = facts.narrow()
         resolved = self._decide(facts, narrow)
         if resolved.duplicates:
@@ -152,7 +154,7 @@ class _Pass:
             for half in (batch.traces[:middle], batch.traces[middle:]):
                 self.resolve_stored(_part(batch, set(half)))
             return
-        if narrow["has_run_id"].any() and (wider := _with_siblings(self._store, batch)):
+        if may_be_shared(narrow).any() and (wider := _with_siblings(self._store, batch)):
             batch, facts = wider, StoredFacts(self._store, wider)
             narrow = facts.narrow()
         resolved = self._decide(facts, narrow)

@@ -13,6 +13,7 @@ import numpy as np
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.arrivals import Touched
 from spanruns_receiver.resolver.columns import EVENTS, FACT, ROLES, STATUSES, TOKENS, Columns, Event, Role
+from spanruns_receiver.resolver.facts import may_be_shared
 from spanruns_receiver.resolver.table import Bools, Ints, Keys, Labels, Table, Texts, compiled_module, string, unpacked
 
 KEPT_BYTES = 96 << 20
@@ -106,12 +107,11 @@ class RecentFacts:
             [(block, mine[~np.isin(block.narrow["trace_key"][mine], keys)]) for block, mine in self._parts]
         )
 
-    def with_run_id(self) -> set[str]:
-        """The traces in which a run has an id that was given."""
+    def shared(self) -> set[str]:
+        """The traces with runs that other traces may have too."""
         found: set[str] = set()
         for block, mine in self._parts:
-            given = mine[block.narrow["has_run_id"][mine] > 0]
-            found.update(block.table.take(given)["trace_id"].strings())
+            found.update(block.table.take(mine[block.shared[mine]])["trace_id"].strings())
         return found
 
 
@@ -120,6 +120,7 @@ class _Block:
         self.size = 2 * len(data)  # about as much again are the arrays
         written = native.read(data)
         self.narrow = _narrow(written, time.time_ns() // 1000)
+        self.shared = may_be_shared(self.narrow)
         self.table = written.with_column("span_key", self.narrow["span_key"])
 
     def of_traces(self, keys: Keys) -> Ints:

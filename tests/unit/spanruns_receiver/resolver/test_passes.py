@@ -279,3 +279,17 @@ def test_only_the_given_traces_are_resolved(bench: Bench) -> None:
     assert [row["agent_name"] for row in bench.rows("runs")] == ["a"]
     bench.resolve([trace_id(2)])
     assert [row["agent_name"] for row in bench.rows("runs")] == ["a", "b"]
+
+
+def test_a_suspended_run_that_went_on_elsewhere(bench: Bench) -> None:
+    """A late span of the trace in which a run began does not undo what came of it in another trace under its default id."""
+    job = {"spanruns.kind": "run", "spanruns.run.kind": "job", "gen_ai.agent.name": "approval"}
+    given = {"spanruns.run.id": f"{trace_id(1)}-{1:016x}"}
+    receive(bench, [span(1, "job", job | {"spanruns.run.status": "waiting"}, end_ms=500)])
+    receive(bench, [span(2, "job", job | given, trace=2, start_ms=60_000, end_ms=61_000, status="ok")])
+    bench.resolve()
+    receive(bench, [span(3, "execute_tool get", TOOL, parent=1)])
+    bench.resolve([trace_id(1)])
+    assert [(row["status"], row["waiting_ms"], row["tool_call_count"]) for row in bench.rows("runs")] == [
+        ("success", 59_500, 1)
+    ]
