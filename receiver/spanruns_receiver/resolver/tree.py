@@ -9,7 +9,7 @@ Rules (docs/decisions/0002-resolver.md says why):
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
   makes no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
-- a workflow above exactly one run, that makes no calls before or after it, is folded into it; else it is itself a run;
+- a workflow above exactly one run is folded into it, with the calls that it makes itself; above several or none it is itself a run;
 - a root without any run, but with calls below, makes a run;
 - a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always;
 - what several instrumentations saw side by side is one thing too (`beside.py`).
@@ -130,7 +130,7 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
     above = nearest(parent, _is_run(role))
-    fold = _fold(role, around, above, name, nodes.facts)
+    fold = _fold(role, around, above, name)
     fallback = _fallback_roots(role, nodes.is_root, parent)
     runs = _is_run(role) | fallback
     itself = np.arange(len(parent))
@@ -189,7 +189,7 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
 
 
 def _beyond(facts: Columns, role: Ints, above: Ints, only: Ints, below: Ints) -> Bools:
-    """Which workflows make calls while none of the runs below them is under way: before the one there is, or after it.
+    """Which nodes make calls while none of the runs below them is under way: before the one there is, or after it.
 
     What is called meanwhile is that run's, told of by another instrumentation. Of several runs it does not matter.
     """
@@ -217,7 +217,7 @@ def _asked_agents(role: Ints, parent: Ints, asked: Bools) -> Bools:
     return found
 
 
-def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64], facts: Columns) -> Ints:
+def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> Ints:
     """For every run or workflow the run that it is part of, itself where it is one of its own."""
     itself = np.arange(len(role))
     is_run, is_workflow = role == Role.RUN, role == Role.WORKFLOW
@@ -230,10 +230,6 @@ def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64], facts
     inside = np.where(same, -1, np.where(inside >= 0, fold[inside], -1))
     wrapper = is_workflow & ~same
     below, only = _runs_below(np.flatnonzero(is_run & ~same), inside, wrapper)
-    alone = wrapper & _beyond(facts, role, above, only, below)
-    if alone.any():
-        wrapper &= ~alone
-        below, only = _runs_below(np.flatnonzero((is_run & ~same) | alone), inside, wrapper)
     outer = np.where(inside >= 0, inside, 0)
     nested = wrapper & (inside >= 0) & wrapper[outer]
     repeats = nested & ((below[outer] == below) | ((below == 0) & (below[outer] == 1)))

@@ -32,23 +32,16 @@ TREES = {
         """,
         ["part of 3", "inside 3", "run", "call of 3"],
     ),
-    "a wrapper that makes calls itself is a run, also around another wrapper": (
+    "what a wrapper calls before and after its one agent is that agent's, also around another wrapper": (
         f"""
         workflow service
+          model plan
           workflow flow
             run weather
               tool get_weather
             model judge started_us={START_US + 104_000}
         """,
-        ["part of 2", "workflow", "run under 2", "call of 3", "call of 2"],
-    ),
-    "a wrapper that makes calls before its agent is a run": (
-        """
-        workflow flow
-          model plan
-          run weather
-        """,
-        ["workflow", "call of 1", "run under 1"],
+        ["part of 4", "call of 4", "part of 4", "run", "call of 4", "call of 4"],
     ),
     "what a wrapper makes while its agent is at work is the agent's": (
         """
