@@ -59,7 +59,9 @@ def main() -> None:
     parser.add_argument("--spans", type=int, default=200_000)
     parser.add_argument("--full", action="store_true", help=f"{FULL:,} spans")
     parser.add_argument("--profile", action="store_true", help="CPU of every statement of the resolver")
-    parser.add_argument("--ask", action="store_true", help="the resolver reads the facts from the store, as beside a Collector")
+    parser.add_argument(
+        "--ask", action="store_true", help="the resolver reads the facts from the store, as beside a Collector"
+    )
     arguments = parser.parse_args()
     count = FULL if arguments.full else arguments.spans
     folder = Path(tempfile.mkdtemp(prefix="spanruns-bench-"))
