@@ -98,7 +98,7 @@ def _receive(store: EmbeddedStore, resolver: Resolver, meter: Meter, traces: int
         blocks = decode("traces", [request], facts=True).blocks
     for table, block in blocks.items():
         with meter("insert facts" if table == "span_facts" else "insert raw"):
-            store.insert(table, block.columns, block.native)
+            store.insert(table, block.columns, block.native, token=f"{number}-{traces}-{table}")
     resolver.tell(blocks["span_facts"].native)
 
 

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
 
     batch_bytes: int = Field(16 * MIB, ge=1024, description="Requests are inserted together up to this many bytes.")
     batch_interval_ms: int = Field(
-        250, ge=0, description="Least time between two inserts; the first after a pause is made at once."
+        200, ge=0, description="Least time between two inserts; the first after a pause is made at once."
     )
     drain_timeout_s: float = Field(
         10.0,

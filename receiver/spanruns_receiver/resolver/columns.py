@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from spanruns_schema.dialects.mapping import CONTENT_LIMIT
 
 
 class Role(IntEnum):
@@ -88,7 +89,7 @@ _FACT = [
     ("has_run_id", "u1", "(run_id != '')::UInt8"),
     ("has_input", "u1", "(input_size > 0)::UInt8"),
     ("has_output", "u1", "(output_size > 0)::UInt8"),
-    ("content_size", "<u4", "(least(input_size, 16384) + least(output_size, 16384))::UInt32"),
+    ("content_size", "<u4", f"(least(input_size, {CONTENT_LIMIT}) + least(output_size, {CONTENT_LIMIT}))::UInt32"),
     ("started_us", "<i8", "toUnixTimestamp64Micro(started_at)"),
     ("ended_us", "<i8", "toUnixTimestamp64Micro(ended_at)"),
     ("event_us", "<i8", "toUnixTimestamp64Micro(event_at)"),

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from spanruns_schema.dialects.mapping import CONTENT_LIMIT
 
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.arrivals import Touched
@@ -18,8 +19,6 @@ from spanruns_receiver.resolver.table import Bools, Ints, Keys, Labels, Table, T
 
 KEPT_BYTES = 96 << 20
 """How much memory kept facts may take; at full load that are some seconds."""
-
-CUT = 16_384  # characters of a content that are kept
 
 
 def can_keep() -> bool:
@@ -177,7 +176,8 @@ def _narrow(table: Table, now_us: int) -> Columns:
         "has_run_id": ~run_id.is_empty,
         "has_input": table["input_size"] > 0,
         "has_output": table["output_size"] > 0,
-        "content_size": np.minimum(table["input_size"], CUT) + np.minimum(table["output_size"], CUT),
+        "content_size": np.minimum(table["input_size"], CONTENT_LIMIT)
+        + np.minimum(table["output_size"], CONTENT_LIMIT),
         "started_us": table["started_at"],
         "ended_us": table["ended_at"],
         "event_us": table["event_at"],

@@ -23,7 +23,7 @@ from spanruns_receiver.writer.split import halves
 
 _log = logging.getLogger(__name__)
 
-_DECODED_AHEAD = 2
+_DECODED_AHEAD = 1
 _RETRY_S = 1.0
 _JOIN_S = 30.0
 
