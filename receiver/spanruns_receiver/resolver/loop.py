@@ -30,7 +30,7 @@ SKEW_S = 10.0
 BUSY_SHARE, BUSY_MAX_S = 0.1, 30.0
 """A trace that only grows is resolved again after this share of its age, and at least this often."""
 
-REMEMBERED = 200_000
+REMEMBERED = 50_000
 """Traces whose state is kept; one that is forgotten is looked up in the store again."""
 
 SETTLE_S = 120.0
@@ -46,7 +46,7 @@ PASS_TRACES = 20_000
 """Traces resolved in one pass at most; the rest wait for the next, which follows at once."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Trace:
     first_s: float  # when this resolver first saw it
     touched_at: datetime  # when it last saw new facts of it
