@@ -99,7 +99,8 @@ def _receive(store: EmbeddedStore, resolver: Resolver, meter: Meter, traces: int
     for table, block in blocks.items():
         with meter("insert facts" if table == "span_facts" else "insert raw"):
             store.insert(table, block.columns, block.native, token=f"{number}-{traces}-{table}")
-    resolver.tell(blocks["span_facts"].native)
+    with meter("resolve"):
+        resolver.tell(blocks["span_facts"].native)
 
 
 def _profiled(store: EmbeddedStore) -> defaultdict[str, float]:

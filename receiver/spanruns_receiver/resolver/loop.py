@@ -180,7 +180,8 @@ class Resolver:
     def _look(self, now: float) -> None:
         """Find the traces that got facts since the last look."""
         at = datetime.now(UTC)
-        looks, self._looks = self._looks, not self._is_told
+        if looks := self._looks:
+            self._looks = not self._is_told
         for touched in self._recent.touched():
             self._touch(touched, now, at)
         if not looks:
