@@ -1,4 +1,4 @@
-//! Classes of errors: of patterns tried in order, the first that matches `<type> <message>`. A `.` is a byte here, not a character.
+//! Classes of errors: of patterns tried in order, the first that matches `<type> <message>`. They are of bytes: a `.` is one.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from spanruns_schema.classes import UNKNOWN, error_patterns
@@ -56,13 +57,18 @@ class ErrorBook:
         return [known[error] for error in errors]
 
 
+# The compiled patterns are of bytes.
+_DOT = re.compile(r"(?<!\\)\.")
+_CHARACTER = r"(?:[\\x00-\\x7f]|[\\xc0-\\xff][\\x80-\\xbf]*)"
+
+
 class _Classifier:
     """The store's rules, without the store."""
 
     def __init__(self) -> None:
         patterns = error_patterns()
         self._names = [string(name.encode()) for name in (*(name for name, _ in patterns), UNKNOWN)]
-        self._compiled = compiled_module().ErrorClasses([pattern for _, pattern in patterns])
+        self._compiled = compiled_module().ErrorClasses([_DOT.sub(_CHARACTER, pattern) for _, pattern in patterns])
 
     def classes(self, errors: Sequence[Error]) -> list[bytes]:
         """The class of every error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from spanruns_receiver.resolver import errors
 from spanruns_receiver.resolver.errors import ErrorBook
@@ -47,6 +47,7 @@ TEXT = st.lists(st.sampled_from(WORDS) | st.text(max_size=8), max_size=6).map(""
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=20))
+@example([("", "invalidünïcode000\x80\x80𐀀 api key"), ("time\né", "timeéout")])
 def test_both_ways_give_the_same_class(shared_bench: Bench, found: list[tuple[str, str]]) -> None:
     """The compiled rules and the store's are the same, for any text."""
     book = ErrorBook(shared_bench.store)
