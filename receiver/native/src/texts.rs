@@ -12,30 +12,26 @@ use crate::wire::varint;
 
 const EMPTY: &[u8] = b"\0";
 
-/// The bytes of a column of strings, and where its strings begin (before their lengths) and end.
-struct Texts {
-    data: PyBackedBytes,
-    start: PyBackedBytes,
-    end: PyBackedBytes,
-}
+/// The bytes of a column of strings, and where its strings begin (before their lengths) and end: a tuple in Python.
+#[derive(FromPyObject)]
+struct Texts(PyBackedBytes, PyBackedBytes, PyBackedBytes);
 
 impl Texts {
-    fn new(data: PyBackedBytes, start: PyBackedBytes, end: PyBackedBytes) -> PyResult<Self> {
-        if start.len() != end.len() || !start.len().is_multiple_of(8) {
-            return Err(wrong());
-        }
-        Ok(Texts { data, start, end })
+    /// The same, where it may be a column.
+    fn checked(self) -> PyResult<Self> {
+        let may_be = self.1.len() == self.2.len() && self.1.len().is_multiple_of(8);
+        may_be.then_some(self).ok_or_else(wrong)
     }
 
     fn len(&self) -> usize {
-        self.start.len() / 8
+        self.1.len() / 8
     }
 
     /// A string with its length in front.
     fn encoded(&self, row: usize) -> PyResult<&[u8]> {
         let place = |of: &[u8]| usize::try_from(number(of, row)?).ok();
-        let bounds = place(&self.start).zip(place(&self.end));
-        bounds.and_then(|(start, end)| self.data.get(start..end)).ok_or_else(wrong)
+        let bounds = place(&self.1).zip(place(&self.2));
+        bounds.and_then(|(start, end)| self.0.get(start..end)).ok_or_else(wrong)
     }
 
     fn text(&self, row: usize) -> PyResult<&[u8]> {
@@ -69,14 +65,8 @@ fn text_bounds<'py>(
 
 /// The strings at `index` one after the other; -1 stands for the empty one.
 #[pyfunction]
-fn texts_at<'py>(
-    py: Python<'py>,
-    data: PyBackedBytes,
-    start: PyBackedBytes,
-    end: PyBackedBytes,
-    index: PyBackedBytes,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let texts = Texts::new(data, start, end)?;
+fn texts_at<'py>(py: Python<'py>, texts: Texts, index: PyBackedBytes) -> PyResult<Bound<'py, PyBytes>> {
+    let texts = texts.checked()?;
     let mut found = Vec::new();
     for place in 0..index.len() / 8 {
         let row = number(&index, place).ok_or_else(wrong)?;
@@ -87,14 +77,8 @@ fn texts_at<'py>(
 
 /// `cityHash64` of each string, or of it in lower case.
 #[pyfunction]
-fn text_keys<'py>(
-    py: Python<'py>,
-    data: PyBackedBytes,
-    start: PyBackedBytes,
-    end: PyBackedBytes,
-    lower: bool,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let texts = Texts::new(data, start, end)?;
+fn text_keys<'py>(py: Python<'py>, texts: Texts, lower: bool) -> PyResult<Bound<'py, PyBytes>> {
+    let texts = texts.checked()?;
     let mut keys = Vec::with_capacity(8 * texts.len());
     for row in 0..texts.len() {
         let text = texts.text(row)?;
@@ -106,12 +90,8 @@ fn text_keys<'py>(
 
 /// `<left>-<right>`, row by row, as a column.
 #[pyfunction]
-fn text_pairs<'py>(
-    py: Python<'py>,
-    left: (PyBackedBytes, PyBackedBytes, PyBackedBytes),
-    right: (PyBackedBytes, PyBackedBytes, PyBackedBytes),
-) -> PyResult<Bound<'py, PyBytes>> {
-    let (left, right) = (Texts::new(left.0, left.1, left.2)?, Texts::new(right.0, right.1, right.2)?);
+fn text_pairs<'py>(py: Python<'py>, left: Texts, right: Texts) -> PyResult<Bound<'py, PyBytes>> {
+    let (left, right) = (left.checked()?, right.checked()?);
     let mut pairs = Vec::new();
     for row in 0..left.len() {
         let (first, second) = (left.text(row)?, right.text(row)?);

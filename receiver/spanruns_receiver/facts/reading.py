@@ -14,8 +14,6 @@ from spanruns_schema.dialects.program import DialectProgram, RowProgram, Rule
 from spanruns_receiver.facts import json_text
 from spanruns_receiver.facts.conditions import Pairs, Test, Text, match_any, stripped, under_prefix
 
-_NO_VALUES = (b"", b"null", b"<REDACTED>", b"_OTHER")
-
 
 class Raw:
     """One span, or one log record; what a record does not have is empty."""
@@ -105,6 +103,7 @@ class Reading:
         self.excludes_cache = dialect.excludes_cache
         self._decodes = dialect.json_values
         self._strip = stripped(dialect.affixes)
+        self._no_values = frozenset(rows.no_values)
         self._ranks = {**rows.keys, **dialect.bare}
         self._in_slot = rows.ranks
         self._roles = [(role, self._all(rule)) for role, rule in dialect.roles]
@@ -117,7 +116,9 @@ class Reading:
     def read(self, raw: Raw) -> None:
         """Fill `raw.values`: the first value of every slot."""
         ranks = self._ranks
-        known = [(rank, value) for key, value in raw.attributes if (rank := ranks.get(key)) and value not in _NO_VALUES]
+        known = [
+            (rank, value) for key, value in raw.attributes if (rank := ranks.get(key)) and value not in self._no_values
+        ]
         known.sort(reverse=True)
         if self._decodes:
             known = [(rank, json_text.string(value)) for rank, value in known]

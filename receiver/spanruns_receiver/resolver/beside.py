@@ -20,12 +20,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spanruns_receiver.resolver.columns import Columns, Event, Role
-from spanruns_receiver.resolver.walk import Ints, on_cycles
-
-Keys = NDArray[np.uint64]
+from spanruns_receiver.resolver.columns import Columns, Event, Ints, Keys, Role
+from spanruns_receiver.resolver.walk import on_cycles
 
 MOST_OPEN = 64
 """Calls of one name that are open at once among which the one is looked for that another scope's span stands for."""

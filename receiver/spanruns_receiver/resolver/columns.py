@@ -51,6 +51,10 @@ ROLES, EVENTS = ({member.name.lower().encode(): int(member) for member in kind i
 STATUSES = {status.name.lower().encode(): int(status) for status in Status if 0 < status <= Status.WAITING}
 """Their numbers by the names that facts have for them."""
 
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Keys = NDArray[np.uint64]
+
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 # name, numpy type, SQL over span_facts

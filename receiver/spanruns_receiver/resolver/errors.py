@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from spanruns_schema.classes import UNKNOWN, error_patterns
 from spanruns_schema.resolving import sql
@@ -26,35 +26,49 @@ class ErrorBook:
     """What a store says of errors. Strings come and go as they are written in columns, their length before them."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._classifier = _Classifier() if compiled_module() else None
-        self._known: dict[str, dict[Error, bytes]] = {"error_classes": {}, "error_fingerprints": {}}
+        self._classes = _Remembered(_Classifier() if compiled_module() else _Asked(store, "error_classes"))
+        self._fingerprints = _Remembered(_Asked(store, "error_fingerprints"))
 
     def classes(self, types: Sequence[bytes], messages: Sequence[bytes]) -> list[bytes]:
         """The class of every error."""
-        return self._told("error_classes", types, messages)
+        return self._classes.told(list(zip(types, messages, strict=True)))
 
     def fingerprints(self, types: Sequence[bytes], messages: Sequence[bytes]) -> list[bytes]:
         """The fingerprint of every error."""
-        return self._told("error_fingerprints", types, messages)
+        return self._fingerprints.told(list(zip(types, messages, strict=True)))
 
-    def _told(self, statement: str, types: Sequence[bytes], messages: Sequence[bytes]) -> list[bytes]:
-        errors = list(zip(types, messages, strict=True))
-        known = self._known[statement]
-        new = [error for error in dict.fromkeys(errors) if error not in known]
-        if len(known) + len(new) > REMEMBERED:
-            known = self._known[statement] = {}
-            new = list(dict.fromkeys(errors))
-        while new:
-            some, new = _some(new)
-            if self._classifier and statement == "error_classes":
-                found = self._classifier.classes(some)
-            else:
-                kinds, texts = ([unpacked(error[part]).decode(errors="replace") for error in some] for part in (0, 1))
-                asked = self._store.query(sql(statement), {"types": kinds, "messages": texts})
-                found = native.read(asked)["said"].packed(range(len(some)))
-            known.update(zip(some, found, strict=True))
-        return [known[error] for error in errors]
+
+class _Remembered:
+    """What was said of errors, asked for when they are new."""
+
+    def __init__(self, ask: Callable[[list[Error]], list[bytes]]) -> None:
+        self._ask = ask
+        self._known: dict[Error, bytes] = {}
+
+    def told(self, errors: list[Error]) -> list[bytes]:
+        new = [error for error in dict.fromkeys(errors) if error not in self._known]
+        if len(self._known) + len(new) > REMEMBERED:
+            self._known, new = {}, list(dict.fromkeys(errors))
+        if new:
+            self._known.update(zip(new, self._ask(new), strict=True))
+        return [self._known[error] for error in errors]
+
+
+class _Asked:
+    """A statement over errors."""
+
+    def __init__(self, store: Store, statement: str) -> None:
+        self._store = store
+        self._statement = statement
+
+    def __call__(self, errors: list[Error]) -> list[bytes]:
+        found: list[bytes] = []
+        while errors:
+            some, errors = _some(errors)
+            kinds, texts = ([unpacked(error[part]).decode(errors="replace") for error in some] for part in (0, 1))
+            said = native.read(self._store.query(sql(self._statement), {"types": kinds, "messages": texts}))["said"]
+            found += said.packed(range(len(some)))
+        return found
 
 
 # The compiled patterns are of bytes.
@@ -70,8 +84,7 @@ class _Classifier:
         self._names = [string(name.encode()) for name in (*(name for name, _ in patterns), UNKNOWN)]
         self._compiled = compiled_module().ErrorClasses([_DOT.sub(_CHARACTER, pattern) for _, pattern in patterns])
 
-    def classes(self, errors: Sequence[Error]) -> list[bytes]:
-        """The class of every error."""
+    def __call__(self, errors: list[Error]) -> list[bytes]:
         numbers = self._compiled.classify([(unpacked(kind), unpacked(message)) for kind, message in errors])
         return [self._names[number] for number in numbers]
 

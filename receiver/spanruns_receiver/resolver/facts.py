@@ -13,8 +13,8 @@ from spanruns_schema.resolving import sql
 from spanruns_schema.store import Parameter, Settings, Store, Verbatim, literal, rows
 
 from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.columns import FACT, FACT_SQL, Columns, Status
-from spanruns_receiver.resolver.table import Bools, Keys, Table
+from spanruns_receiver.resolver.columns import FACT, FACT_SQL, Bools, Columns, Keys, Status
+from spanruns_receiver.resolver.table import Table
 
 QUICK: Settings = {
     "optimize_and_compare_chain": 0,  # analysis that finds nothing in these statements

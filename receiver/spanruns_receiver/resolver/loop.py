@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -135,8 +135,10 @@ class Resolver:
         chosen = due[:PASS_TRACES]
         if chosen:
             kept = self._recent.kept()
-            here, elsewhere = self._at_hand(chosen, kept)
-            passed = self._resolve(here, partial(self._facts_of, kept)) + self._resolve(elsewhere)
+            whole = self._whole(chosen)
+            here = [name for name, trace in whole.items() if trace.block >= kept.first]  # with all their facts
+            elsewhere = [*set(chosen).difference(here)]
+            passed = self._resolve(here, whole, partial(self._facts_of, kept)) + self._resolve(elsewhere, whole)
             self.resolved_facts += passed.facts
             self.passes += 1
             now = time.monotonic()
@@ -149,7 +151,12 @@ class Resolver:
         self._forget()
         return len(due) > len(chosen)
 
-    def _resolve(self, names: list[str], recent: Callable[[Sequence[str]], RecentFacts] | None = None) -> Passed:
+    def _resolve(
+        self,
+        names: list[str],
+        whole: Mapping[str, _Trace],
+        recent: Callable[[Sequence[str]], RecentFacts] | None = None,
+    ) -> Passed:
         # With more traces than are remembered none is waited for.
         settled = datetime.now(UTC) - timedelta(seconds=SETTLE_S) if len(self._seen) <= REMEMBERED else None
         return resolve_traces(
@@ -159,23 +166,18 @@ class Resolver:
             known={name for name in names if self._waiting[name].resolved_s},
             old_until=self._old_until,
             fed_since=settled,
-            ranges={name: (trace.start_s, trace.end_s) for name, trace in self._whole(names)},
+            ranges={name: (whole[name].start_s, whole[name].end_s) for name in names if name in whole},
             recent=recent,
         )
-
-    def _at_hand(self, names: list[str], kept: Kept) -> tuple[list[str], list[str]]:
-        """Those whose facts are all in memory, and the others."""
-        here = {name for name, trace in self._whole(names) if trace.block >= kept.first}
-        return [name for name in names if name in here], [name for name in names if name not in here]
 
     def _facts_of(self, kept: Kept, names: Sequence[str]) -> RecentFacts:
         return kept.facts(names, min(self._seen[name].block for name in names))
 
-    def _whole(self, names: list[str]) -> Iterator[tuple[str, _Trace]]:
+    def _whole(self, names: list[str]) -> dict[str, _Trace]:
         """Traces that this resolver saw from their beginning."""
         old_until_s = self._old_until.timestamp() + SKEW_S
         traces = ((name, self._seen[name]) for name in names if name in self._seen)
-        return ((name, trace) for name, trace in traces if trace.start_s > old_until_s)
+        return {name: trace for name, trace in traces if trace.start_s > old_until_s}
 
     def _look(self, now: float) -> None:
         """Find the traces that got facts since the last look."""

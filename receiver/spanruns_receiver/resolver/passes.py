@@ -196,13 +196,12 @@ class _Pass:
             return  # they were deleted meanwhile
         words = Words(table, resolved.runs, resolved.members)
         self._put("runs_data", *words.block(version, errors))
-        for role in (Role.TOOL, Role.MODEL):
-            mine = calls.take(np.flatnonzero(~is_repeat & (calls["is_tool"] == (role == Role.TOOL))))
-            told = call_rows(table, mine, repeats, words, version, role=role)
-            if role == Role.TOOL:
-                self._put("tool_calls_data", tool_calls(told, errors), len(told))
-            else:
-                self._put("model_calls_data", model_calls(told), len(told))
+        tools, models = (
+            call_rows(table, calls.take(np.flatnonzero(~is_repeat & mine)), repeats, words, version, role=role)
+            for role, mine in ((Role.TOOL, calls["is_tool"] == 1), (Role.MODEL, calls["is_tool"] == 0))
+        )
+        self._put("tool_calls_data", tool_calls(tools, errors), len(tools))
+        self._put("model_calls_data", model_calls(models), len(models))
 
     def _put(self, table: str, columns: Block, count: int) -> None:
         if count:

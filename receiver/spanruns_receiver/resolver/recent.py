@@ -13,9 +13,21 @@ from spanruns_schema.dialects.mapping import CONTENT_LIMIT
 
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.arrivals import Touched
-from spanruns_receiver.resolver.columns import EVENTS, FACT, ROLES, STATUSES, TOKENS, Columns, Event, Role
+from spanruns_receiver.resolver.columns import (
+    EVENTS,
+    FACT,
+    ROLES,
+    STATUSES,
+    TOKENS,
+    Bools,
+    Columns,
+    Event,
+    Ints,
+    Keys,
+    Role,
+)
 from spanruns_receiver.resolver.facts import may_be_shared
-from spanruns_receiver.resolver.table import Bools, Ints, Keys, Labels, Table, Texts, compiled_module, string, unpacked
+from spanruns_receiver.resolver.table import Labels, Table, Texts, compiled_module, string
 
 KEPT_BYTES = 96 << 20
 """How much memory kept facts may take; at full load that are some seconds."""
@@ -95,7 +107,7 @@ class RecentFacts:
             own, first = np.unique(block.narrow["model_key"][mine], return_index=True)
             wanted = np.isin(own, np.array(list(keys), np.uint64))
             rows = block.table.take(mine[first[wanted]])
-            names = zip(own[wanted].tolist(), _strings(rows["provider"]), rows["name"].strings(), strict=True)
+            names = zip(own[wanted].tolist(), rows["provider"].spread().strings(), rows["name"].strings(), strict=True)
             found |= {key: (key, provider, model) for key, provider, model in names}
         return found.values()
 
@@ -209,7 +221,3 @@ def _keys_of(texts: Iterable[str]) -> Keys:
 def _keys(column: Labels) -> Keys:
     keys: Keys = column.texts.keys()[column.codes]
     return keys
-
-
-def _strings(column: Labels) -> list[str]:
-    return [unpacked(text).decode(errors="replace") for text in column.packed(range(len(column)))]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.pricing.cost import NO_PRICES
-from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Columns, Event, Role, Status, Use
+from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Bools, Columns, Event, Ints, Role, Status, Use
 from spanruns_receiver.resolver.tree import Nodes, Tree, grow, nodes
 from spanruns_receiver.resolver.usage import Prices, fill_costs, fill_usage, summed
-from spanruns_receiver.resolver.walk import Bools, Ints, depths, nearest, roots, without_cycles
+from spanruns_receiver.resolver.walk import depths, nearest, roots, without_cycles
 
 LATE_US = 50_000
 """A run that ended unset was cancelled when its last call was, at its end: this is how far apart the two may be."""

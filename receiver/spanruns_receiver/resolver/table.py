@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from spanruns_receiver.decode import compiled, decoder_name
 from spanruns_receiver.decode.block import varint
-
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-Keys = NDArray[np.uint64]
+from spanruns_receiver.resolver.columns import Bools, Ints, Keys
 
 EMPTY = b"\0"
 """The empty string as it is written."""
@@ -95,8 +92,7 @@ class Texts:
     def paired(self, other: Texts) -> Texts:
         """`<this>-<other>`, row by row."""
         if compiled_module():
-            left, right = ((texts.data, *_raw(texts.start, texts.end)) for texts in (self, other))
-            return Texts.read(compiled_module().text_pairs(left, right), 0, len(self))
+            return Texts.read(compiled_module().text_pairs(self._raw(), other._raw()), 0, len(self))
         every = range(len(self))
         pairs = zip(self.packed(every), other.packed(every), strict=True)
         return Texts.of([string(unpacked(left) + b"-" + unpacked(right)) for left, right in pairs])
@@ -104,15 +100,17 @@ class Texts:
     def _gathered(self, index: Ints) -> bytes:
         if not compiled_module():
             return b"".join(self.packed(index))
-        found: bytes = compiled_module().texts_at(self.data, *_raw(self.start, self.end, index))
+        found: bytes = compiled_module().texts_at(self._raw(), _numbers(index))
         return found
 
     def keys(self, *, lower: bool = False) -> Keys:
         """ClickHouse's `cityHash64` of every string (of it in lower case); compiled only."""
-        keys: Keys = np.frombuffer(
-            compiled_module().text_keys(self.data, *_raw(self.start, self.end), lower), np.uint64
-        )
+        keys: Keys = np.frombuffer(compiled_module().text_keys(self._raw(), lower), np.uint64)
         return keys
+
+    def _raw(self) -> tuple[bytes, bytes, bytes]:
+        """The column as the compiled module takes it."""
+        return self.data, _numbers(self.start), _numbers(self.end)
 
 
 @dataclass(frozen=True)
@@ -324,5 +322,5 @@ def _relabelled(each: Sequence[bytes], codes: Ints) -> Labels:
     return Labels(labels.texts, labels.codes[codes])
 
 
-def _raw(*columns: Ints) -> list[bytes]:
-    return [np.ascontiguousarray(column, np.int64).tobytes() for column in columns]
+def _numbers(column: Ints) -> bytes:
+    return np.ascontiguousarray(column, np.int64).tobytes()

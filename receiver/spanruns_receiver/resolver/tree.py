@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.resolver.beside import Found, Standing, adopted, same_things
-from spanruns_receiver.resolver.columns import Columns, Event, Role
-from spanruns_receiver.resolver.walk import Bools, Ints, nearest, roots, settle, without_cycles
+from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role
+from spanruns_receiver.resolver.walk import nearest, roots, settle, without_cycles
 
 LEVELS = 32
 """Levels of runs inside each other, each seen by several instrumentations, that are put together."""

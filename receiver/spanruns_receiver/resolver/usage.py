@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.pricing.cost import costs
-from spanruns_receiver.resolver.columns import TOKENS, Columns, CostSource, Role
+from spanruns_receiver.resolver.columns import TOKENS, Bools, Columns, CostSource, Ints, Role
 from spanruns_receiver.resolver.tree import Tree
-from spanruns_receiver.resolver.walk import Bools, Ints, nearest
+from spanruns_receiver.resolver.walk import nearest
 
 Prices = NDArray[np.void]
 

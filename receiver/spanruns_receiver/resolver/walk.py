@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from spanruns_receiver.resolver.columns import Bools, Ints
 
 
 def nearest(parent: Ints, stop: Bools) -> Ints:

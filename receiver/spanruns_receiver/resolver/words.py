@@ -9,23 +9,10 @@ from numpy.typing import NDArray
 from spanruns_schema.classes import UNKNOWN
 
 from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.columns import EVENTS, TOKENS, Columns, Status, Use
+from spanruns_receiver.resolver.columns import EVENTS, TOKENS, Bools, Columns, Ints, Keys, Status, Use
 from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.native import nullable, numbers
-from spanruns_receiver.resolver.table import (
-    EMPTY,
-    Bools,
-    Ints,
-    Keys,
-    Labels,
-    Lists,
-    Table,
-    Texts,
-    either,
-    joined,
-    string,
-    unpacked,
-)
+from spanruns_receiver.resolver.table import EMPTY, Labels, Lists, Table, Texts, either, joined, string, unpacked
 
 Block = list[tuple[str, str, bytes]]
 
@@ -69,6 +56,7 @@ class Words:
         given = self._first(self._own & self._says("parent_run_id"))
         self._given_parents: Texts = self._said("parent_run_id", given)
         self._roots = self._named(runs["root_run_key"])
+        self._shown = {name: self._content(name, use) for name, use in (("input", Use.INPUT), ("output", Use.OUTPUT))}
 
     def of_calls(self, run_key: Keys) -> dict[str, Any]:
         """For calls of these runs (0: of none) what they have of their runs: `Texts` and `Labels`."""
@@ -109,8 +97,7 @@ class Words:
         return {name: self._text(name, self._own) for name in OWN} | {name: self._text(name) for name in SHARED}
 
     def _contents(self) -> dict[str, Texts | Labels]:
-        uses = (("input", Use.INPUT), ("output", Use.OUTPUT))
-        return {name: self._said(name, self._content(name, use)) for name, use in uses}
+        return {name: self._said(name, first) for name, first in self._shown.items()}
 
     def _content(self, name: str, use: Use) -> Ints:
         has = self._facts[f"{name}_size"][self._row] > 0
@@ -204,8 +191,7 @@ class Words:
         """Numbers that the facts say: progress and rows the latest, the end's above all; sizes of the contents shown."""
         facts, row = self._facts, self._row
         found: list[tuple[str, str, Any]] = []
-        for name, use in (("input", Use.INPUT), ("output", Use.OUTPUT)):
-            first = self._content(name, use)
+        for name, first in self._shown.items():
             sizes = np.where(first >= 0, _at(facts[f"{name}_size"], self._rows(first)), 0)
             found.append((f"{name}_size", "UInt64", sizes))
         for name in ("rows_processed", "progress_done", "progress_total"):

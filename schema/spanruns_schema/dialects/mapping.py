@@ -46,6 +46,9 @@ GENERAL_TYPES = (
 )
 """Types that say less than one at the beginning of the message."""
 
+NO_VALUES = ("", "null", "<REDACTED>", "_OTHER")
+"""What stands in the place of an attribute's value that there is not; of `_OTHER`, an error's type, an event may know more."""
+
 NO_MODELS = ("unknown", "none")
 """What stands in the place of a model that nobody knows."""
 
@@ -268,7 +271,9 @@ class RowMapping:
 
     def stages(self) -> list[dict[str, str]]:
         """What has to be computed before roles and fields: the dialect, then the values in slot order."""
-        known = f"mapFilter((k, v) -> v NOT IN ('', 'null', '<REDACTED>', '_OTHER') AND {self._slots.rank('k')} > 0, {self._attributes})"
+        known = (
+            f"mapFilter((k, v) -> v NOT IN ({_list(NO_VALUES)}) AND {self._slots.rank('k')} > 0, {self._attributes})"
+        )
         values = "mapValues(known_)"
         decoded = [dialect for dialect in self._dialects if dialect.json_values]
         if decoded:

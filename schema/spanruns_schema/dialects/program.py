@@ -17,6 +17,7 @@ from spanruns_schema.dialects.mapping import (
     INTERNAL_TAG,
     LIFECYCLE,
     NO_MODELS,
+    NO_VALUES,
     STACK,
     TEXT_AFTER_TYPE,
     TYPE_IN_MESSAGE,
@@ -93,12 +94,13 @@ class RowProgram(NamedTuple):
     """How rows of one table are read.
 
     `dialects` in the order in which they are tried, the base last; `keys`: slot and rank (`slot * ranks + rank`) of the keys with a
-    dot; `detected_keys`, `detected_scopes`, `detected_names`: what shows the dialect of that number.
+    dot; `no_values`: values that say nothing; `detected_keys`, `detected_scopes`, `detected_names`: what shows the dialect of that number.
     """
 
     dialects: tuple[DialectProgram, ...]
     ranks: int
     keys: Mapping[bytes, int]
+    no_values: tuple[bytes, ...]
     detected_keys: Mapping[bytes, int]
     detected_scopes: tuple[tuple[int, Patterns], ...]
     detected_names: tuple[tuple[int, Patterns], ...]
@@ -159,6 +161,7 @@ def row_program(dialects: Sequence[Dialect]) -> RowProgram:
         dialects=programs,
         ranks=Slots.RANKS,
         keys={key.encode(): rank for key, rank in slots.ranks.items() if "." in key},
+        no_values=tuple(value.encode() for value in NO_VALUES),
         detected_keys={key.encode(): n for n, d in reversed([*enumerate(others)]) for key in d.attributes},
         detected_scopes=tuple((n, patterns(d.scopes)) for n, d in enumerate(others) if d.scopes),
         detected_names=tuple((n, patterns(d.span_names)) for n, d in enumerate(others) if d.span_names),

@@ -78,13 +78,8 @@ def under_prefix(attributes: str, prefix: str) -> str:
     return f"replaceRegexpOne({named}, '^[{{][}}]$', '')"
 
 
-def json_path(value: str, path: str) -> str:
-    """What stands at a dotted path (numbers count from 1) inside a JSON value: strings decoded, nothing for what is empty."""
-    return decoded(raw_at(value, path))
-
-
 def raw_at(value: str, path: str) -> str:
-    """What stands at a dotted path inside a JSON value, as it stands there."""
+    """What stands at a dotted path (numbers count from 1) inside a JSON value, as it stands there."""
     steps = ", ".join(step if step.isdigit() else quote(step) for step in path.split("."))
     return f"JSONExtractRaw({value}, {steps})"
 

@@ -11,11 +11,6 @@ use crate::attributes::{Attributes, Mark};
 use crate::column::Dictionary;
 use crate::sink::Head;
 
-const REDACTED: &[u8] = b"<REDACTED>";
-const NULL: &[u8] = b"null";
-/// What emitters call an error whose type they do not know: an event may know it.
-const OTHER: &[u8] = b"_OTHER";
-
 /// The value of a slot in the row whose number is `row`.
 #[derive(Clone, Copy, Default)]
 struct Slot {
@@ -162,11 +157,8 @@ impl<'p> Reader<'p> {
     fn put(&mut self, rank: u32, mark: Mark, bytes: &[u8]) {
         let value = &bytes[mark.start..mark.end];
         let slot = &mut self.slots[(rank / self.program.ranks) as usize];
-        if value.is_empty()
-            || value == REDACTED
-            || value == NULL
-            || value == OTHER
-            || (slot.row == self.row && slot.rank < rank)
+        if (slot.row == self.row && slot.rank < rank)
+            || self.program.no_values.iter().any(|none| none == value)
         {
             return;
         }

@@ -101,4 +101,4 @@ def test_damaged_columns_are_refused() -> None:
         (one, one, np.array([7]).tobytes()),
     ):
         with pytest.raises(ValueError, match="column of strings"):
-            compiled.MODULE.texts_at(b"\1a", start, end, index)
+            compiled.MODULE.texts_at((b"\1a", start, end), index)
