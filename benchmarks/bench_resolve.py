@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from spanruns_receiver import allocator
 from spanruns_receiver.decode import decode
 from spanruns_receiver.resolver.loop import Resolver
 from spanruns_schema import migrate
@@ -63,6 +64,7 @@ def main() -> None:
         "--ask", action="store_true", help="the resolver reads the facts from the store, as beside a Collector"
     )
     arguments = parser.parse_args()
+    allocator.keep_blocks()
     count = FULL if arguments.full else arguments.spans
     folder = Path(tempfile.mkdtemp(prefix="spanruns-bench-"))
     try:

@@ -4,6 +4,8 @@ Numbered files in `migrations/` run once, in order, and must never change: the l
 (`views/*.sql`) and the mapping's materialized views are repeatable: they are replaced in place when their text changes, and a
 materialized view is never dropped, so no row that arrives meanwhile is missed. All statements are `IF NOT EXISTS` or
 `OR REPLACE`, so two receivers that start at once do no harm.
+
+In the embedded engine the size of a part says how it is packed (`engine.xml`), not its columns.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ def apply(store: Store, *, dry_run: bool = False, shared: bool = True) -> list[S
         return todo
     store.command(LEDGER)
     for step in todo:
-        _run(store, step)
+        _run(store, step, shared)
         _note(store, step.name, step.checksum)
     if not shared:
         _drop(store, mapping_views().keys() & {step.name for step in found})
@@ -120,14 +122,14 @@ def _refuse(found: Iterable[Step]) -> None:
             )
 
 
-def _run(store: Store, step: Step) -> None:
+def _run(store: Store, step: Step, shared: bool) -> None:
     if step.kind == "mapping" and step.state is State.CHANGED:
         query = step.sql.partition(" AS\n")[2]
         store.command(f"ALTER TABLE {step.name} MODIFY QUERY {query}")
     elif step.kind == "view":
         store.command(qualified(step.sql, store.database))
     else:
-        store.command(step.sql)
+        store.command(step.sql if shared else step.sql.replace("ZSTD(1)", "Default"))
 
 
 def _state(step: Step, ledger: dict[str, str]) -> State:

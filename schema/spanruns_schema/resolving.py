@@ -8,7 +8,7 @@ from importlib import resources
 from spanruns_schema.classes import error_class_sql, error_fingerprint_sql
 
 FACT_COLUMNS = """
-    trace_id, span_id, span_key, event, event_at, started_at, ended_at, role, name, service_name, environment, workspace,
+    trace_id, span_id, event, event_at, started_at, ended_at, role, name, service_name, environment, workspace,
     run_id, parent_run_id, run_kind, agent_id, agent_version, trigger, trigger_detail, session_id, user_id, tags, parameters,
     rows_processed, progress_done, progress_total, dry_run, sla_ms, spans_reported, waiting_for, tool_call_id, tool_type,
     operation, provider, time_to_first_chunk_ms, input, output, input_size, output_size, error_type, error_message

@@ -12,6 +12,8 @@ from spanruns_receiver.process import Ports, Process, Roles
 from spanruns_receiver.settings import Settings, load_settings
 from spanruns_receiver.stopping import stop_at_signals
 
+_GIVE_BACK_S = 10.0
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands that serve."""
@@ -73,13 +75,14 @@ def receive(
 def serve(settings: Settings, roles: Roles) -> None:
     """Run a process until SIGTERM or SIGINT; a second signal ends it at once, what is unstored waits on disk."""
     set_up_logging(settings.log_level)
-    allocator.keep_small()
+    allocator.keep_blocks()
     stop = stop_at_signals()
     process = Process(settings, roles)
     ports = process.start()
     try:
         _greet(settings, ports)
-        stop.wait()
+        while not stop.wait(_GIVE_BACK_S):
+            allocator.give_back()
         typer.echo("stopping: storing what was received", err=True)
     finally:
         process.stop()

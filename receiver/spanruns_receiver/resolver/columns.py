@@ -60,9 +60,9 @@ TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tok
 # name, numpy type, SQL over span_facts
 _FACT = [
     ("trace_key", "<u8", "cityHash64(trace_id)"),
-    ("span_key", "<u8", "span_key"),
-    ("parent_key", "<u8", "parent_key"),
-    ("run_key", "<u8", "run_key"),
+    ("span_key", "<u8", "cityHash64(trace_id, span_id)"),
+    ("parent_key", "<u8", "if(parent_span_id = '', 0, cityHash64(trace_id, parent_span_id))"),
+    ("run_key", "<u8", "cityHash64(if(run_id != '', run_id, concat(trace_id, '-', span_id)))"),
     ("given_parent_key", "<u8", "if(parent_run_id = '', 0, cityHash64(parent_run_id))"),
     ("name_key", "<u8", "if(name = '', 0, cityHash64(lower(name)))"),
     # What several spans of one call have in common: the id of the model's answer, or that of the tool call.

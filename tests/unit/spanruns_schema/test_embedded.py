@@ -37,6 +37,7 @@ def test_the_engine_takes_every_setting_of_its_file(directory: Path) -> None:
     """None of the settings that the engine is started with is unknown to it."""
     store = open_store(str(directory))
     wanted = {one.tag: one for one in ElementTree.parse(ENGINE_CONFIG).getroot()}
+    del wanted["compression"]
     of_tables = {one.tag: float(one.text or "") for one in wanted.pop("merge_tree")}
     of_server = {name: float(one.text or "") for name, one in wanted.items()}
     for table, settings in (("server_settings", of_server), ("merge_tree_settings", of_tables)):
@@ -47,3 +48,24 @@ def test_the_engine_takes_every_setting_of_its_file(directory: Path) -> None:
         )
         assert {row["name"]: float(row["value"]) for row in found} == settings
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("texts", "packing"), [(1, ("LZ4", "Packed", "Compact")), (70_000, ("ZSTD(1)", "Full", "Wide"))]
+)
+def test_small_parts_are_cheap_and_large_ones_dense(directory: Path, texts: int, packing: tuple[str, ...]) -> None:
+    """How a merged part is stored goes by its size."""
+    store = open_store(str(directory))
+    store.command("CREATE TABLE texts (text String) ENGINE = MergeTree ORDER BY ()")
+    store.command(
+        f"INSERT INTO texts SELECT randomPrintableASCII(1000) FROM numbers({texts})",
+        settings={"max_block_size": 100_000},
+    )
+    store.command("OPTIMIZE TABLE texts FINAL")
+    part = rows(
+        store,
+        "SELECT default_compression_codec AS codec, part_storage_type AS storage, toString(part_type) AS type "
+        "FROM system.parts WHERE active AND table = 'texts'",
+    )
+    store.close()
+    assert [tuple(row.values()) for row in part] == [packing]

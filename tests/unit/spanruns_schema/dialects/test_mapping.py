@@ -17,9 +17,6 @@ from tests.support.spans import exception, span, spans_request
 LEFT_OUT = {
     "trace_id",
     "span_id",
-    "span_key",
-    "parent_key",
-    "run_key",
     "started_at",
     "ended_at",
     "event_at",
