@@ -27,6 +27,7 @@ from spanruns_receiver.spool.record import (
 )
 from spanruns_receiver.spool.segment import Segment
 from spanruns_receiver.spool.segments import Segments
+from spanruns_receiver.spool.tail import Requests, Tail
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ _FREE_SPACE_MAX_AGE_S = 1.0
 _WRITE_ERROR_RETRY_S = 5.0
 _FULL_RETRY_S = 2.0
 _USUAL_REQUEST_BYTES = 2**20
+_TAIL_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class _Pending:
     @property
     def size_bytes(self) -> int:
         return HEADER_BYTES + len(self.payload)
+
+    def record(self, sequence: int, offset: int) -> Record:
+        size_bytes = len(self.payload)
+        return Record(
+            sequence, self.signal, self.items, self.received_at_ns, self.digest, offset, size_bytes, self.table
+        )
 
 
 class Spool:
@@ -84,6 +92,7 @@ class Spool:
         self._plan_file = PlanFile(directory / "plan")
         self.dead = DeadLetters(directory / "dead")
         self._segments = Segments(directory, on_damage)
+        self._tail = Tail(_TAIL_BYTES)
         self.next_sequence = max(1, self._plan_file.plan.next_sequence, self._segments.next_sequence)
         youngest = self._segments.youngest
         self._seed = youngest.seed if youngest else secrets.randbits(64)
@@ -173,22 +182,16 @@ class Spool:
 
     def _commit(self, batch: list[_Pending]) -> int:
         segment = self._writable_segment()
-        first = self.next_sequence
+        first, offset = self.next_sequence, segment.size_bytes
         buffers: list[bytes] = []
+        requests: list[tuple[Record, bytes]] = []
         for sequence, pending in enumerate(batch, first):
-            buffers.append(
-                pack_header(
-                    pending.signal,
-                    sequence,
-                    len(pending.payload),
-                    pending.items,
-                    pending.received_at_ns,
-                    pending.digest,
-                    pending.table,
-                )
-            )
-            buffers.append(pending.payload)
+            record = pending.record(sequence, offset + HEADER_BYTES)
+            offset = record.end
+            buffers += (pack_header(record), pending.payload)
+            requests.append((record, pending.payload))
         segment.append(buffers)
+        self._tail.add(requests)
         with self._durable:
             self.next_sequence = first + len(batch)
             self._pending_bytes -= sum(pending.size_bytes for pending in batch)
@@ -238,9 +241,11 @@ class Spool:
         with self._durable:
             self._durable.notify_all()
 
-    def read(self, first: int, last: int, limit_bytes: int) -> tuple[list[tuple[Record, bytes]], int]:
+    def read(self, first: int, last: int, limit_bytes: int) -> tuple[Requests, int]:
         """About `limit_bytes` of the durable requests from `first` to `last`; the first one not covered."""
-        return self._segments.read(first, min(last, self.next_sequence - 1), limit_bytes)
+        last = min(last, self.next_sequence - 1)
+        found = self._tail.take(first, last, limit_bytes)
+        return (found, found[-1][0].sequence + 1) if found else self._segments.read(first, last, limit_bytes)
 
     def release(self) -> None:
         """Remove segments whose requests are all stored, as the plan on disk says."""

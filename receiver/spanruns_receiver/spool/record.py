@@ -95,12 +95,12 @@ def segment_seed(data: bytes | memoryview) -> int | None:
     return seed if magic == SEGMENT_MAGIC else None
 
 
-def pack_header(
-    signal: Signal, sequence: int, size_bytes: int, items: int, received_at_ns: int, digest: bytes, table: str = ""
-) -> bytes:
+def pack_header(record: Record) -> bytes:
     """The header that goes before a payload."""
-    kind = SIGNALS.index(signal) | _TABLES.index(table) << 8
-    head = _RECORD.pack(MAGIC, kind, size_bytes, items, sequence, received_at_ns, digest)
+    kind = SIGNALS.index(record.signal) | _TABLES.index(record.table) << 8
+    head = _RECORD.pack(
+        MAGIC, kind, record.size_bytes, record.items, record.sequence, record.received_at_ns, record.digest
+    )
     return head + _CHECKSUM.pack(zlib.crc32(head))
 
 

@@ -12,10 +12,8 @@ from spanruns_schema.errors import SpanrunsError
 from spanruns_receiver.decode import Block, Decoded, decode
 from spanruns_receiver.facts import TABLE as FACTS_TABLE
 from spanruns_receiver.signals import Signal
-from spanruns_receiver.spool import Batch, Record, Spool
+from spanruns_receiver.spool import Batch, Record, Requests, Spool
 from spanruns_receiver.writer.split import slice_request
-
-Requests = Sequence[tuple[Record, bytes]]
 
 # Read at a time when a batch is read again; a batch was planned to be about this large at most.
 _READ_BYTES = 16 * 2**20
@@ -36,10 +34,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A batch in memory: its requests, their rows as one block a table, and the requests that do not decode."""
+    """A batch in memory: the records of its requests, their rows as one block a table, and the requests that do not decode.
+
+    The requests themselves are in the spool, should they be wanted again.
+    """
 
     batch: Batch
-    requests: Requests
+    records: Sequence[Record]
     decoded: Decoded
     refused: Sequence[Refused] = ()
     facts: bool = False
@@ -63,7 +64,7 @@ class Loaded:
         differently.
         """
         digest = hashlib.sha256(f"{table}\n{self.batch.items}\n".encode())
-        for record, _ in self.requests:
+        for record in self.records:
             digest.update(record.digest)
         return digest.hexdigest()
 
@@ -103,15 +104,19 @@ def load(batch: Batch, requests: Requests, *, facts: bool) -> Loaded:
     """
     facts = batch.facts or _only(batch) == FACTS_TABLE or (facts and batch.signal != "metrics")
     try:
-        return Loaded(batch, requests, _decode(batch, requests, facts), facts=facts)
+        return Loaded(batch, _records(requests), _decode(batch, requests, facts), facts=facts)
     except Exception:
         sound, refused = _sorted_out(batch, requests, facts)
-    return Loaded(batch, sound, _decode(batch, sound, facts), refused, facts)
+    return Loaded(batch, _records(sound), _decode(batch, sound, facts), refused, facts)
 
 
 def _only(batch: Batch) -> str:
     """The only table that a part of a batch is for; empty for a whole one."""
     return _FACTS_TABLES.get(batch.table, batch.table)
+
+
+def _records(requests: Requests) -> list[Record]:
+    return [record for record, _ in requests]
 
 
 def _decode(batch: Batch, requests: Requests, facts: bool) -> Decoded:

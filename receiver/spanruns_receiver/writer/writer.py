@@ -14,8 +14,8 @@ from spanruns_schema.store import Store
 
 from spanruns_receiver.facts import TABLE as FACTS_TABLE
 from spanruns_receiver.health import Metrics
-from spanruns_receiver.spool import Batch, DeadLetter, Record, Spool
-from spanruns_receiver.writer.batches import Loaded, Requests, load, plan_batches, read_batch
+from spanruns_receiver.spool import Batch, DeadLetter, Record, Requests, Spool
+from spanruns_receiver.writer.batches import Loaded, load, plan_batches, read_batch
 from spanruns_receiver.writer.handoff import Handoff
 from spanruns_receiver.writer.inserter import Inserter, StoppedError
 from spanruns_receiver.writer.progress import Progress
@@ -108,28 +108,33 @@ class Writer:
             if not self._spool.wait_for(self._progress.next_sequence, self._draining.is_set):
                 self._handoff.close()
                 return
-            first = self._progress.next_sequence
-            requests, beyond = self._spool.read(first, 2**63, self._pace.batch_bytes)
-            self._planned_at = time.monotonic()
-            self._was_full = sum(record.size_bytes for record, _ in requests) >= self._pace.batch_bytes / 2
-            planned = plan_batches(requests, first, beyond - 1, facts=self._facts)
-            self._progress.begin(beyond, [batch for batch, _ in planned])
-            self._planned.extend(planned)
+            self._plan()
+
+    def _plan(self) -> None:
+        first = self._progress.next_sequence
+        requests, beyond = self._spool.read(first, 2**63, self._pace.batch_bytes)
+        self._planned_at = time.monotonic()
+        self._was_full = sum(record.size_bytes for record, _ in requests) >= self._pace.batch_bytes / 2
+        planned = plan_batches(requests, first, beyond - 1, facts=self._facts)
+        self._progress.begin(beyond, [batch for batch, _ in planned])
+        self._planned.extend(planned)
 
     def _hand_over_planned(self) -> bool:
         """Decode what is planned, for the other thread; False when that has ended."""
         while self._planned:
-            batch, requests = self._planned[0]
-            if requests is None:
-                requests = read_batch(self._spool, batch)
-            if requests:
-                self._oldest_ns[batch] = requests[0][0].received_at_ns
-            if not self._handoff.put(self._decoded(batch, requests)):
+            loaded = self._decoded(*self._planned[0])
+            # Rows that wait for the other thread are in memory once: the spool has their requests.
+            self._planned[0] = (loaded.batch, None)
+            if not self._handoff.put(loaded):
                 return False
             self._planned.popleft()
         return True
 
-    def _decoded(self, batch: Batch, requests: Requests) -> Loaded:
+    def _decoded(self, batch: Batch, requests: Requests | None) -> Loaded:
+        if requests is None:
+            requests = read_batch(self._spool, batch)
+        if requests:
+            self._oldest_ns[batch] = requests[0][0].received_at_ns
         started = time.perf_counter()
         loaded = load(batch, requests, facts=self._facts)
         self._metrics.decode_seconds.labels(batch.signal).observe(time.perf_counter() - started)
@@ -187,16 +192,15 @@ class Writer:
 
     def _parts(self, loaded: Loaded, rejected: dict[str, StoreRejected]) -> list[Batch]:
         """The halves of what the store did not take whole; what is a single item is put aside."""
-        records = [record for record, _ in loaded.requests]
         parts: list[Batch] = []
         for table, refusal in rejected.items():
-            cut = halves(loaded.batch, table, records)
+            cut = halves(loaded.batch, table, loaded.records)
             if cut:
                 self._metrics.splits.inc()
                 parts += cut
             else:
-                record, payload = loaded.requests[0]
-                self._bury(record, payload, loaded.batch, table, str(refusal), refusal.code)
+                item = next(one for one in read_batch(self._spool, loaded.batch) if one[0] == loaded.records[0])
+                self._bury(*item, loaded.batch, table, str(refusal), refusal.code)
         return parts
 
     def _bury(self, record: Record, payload: bytes, batch: Batch, table: str, reason: str, code: int) -> None:
@@ -211,7 +215,7 @@ class Writer:
         self._oldest_ns.pop(loaded.batch, None)
         self._metrics.batches.labels(loaded.batch.signal).inc()
         now_ns = time.time_ns()
-        for record, _ in loaded.requests:
+        for record in loaded.records:
             self._metrics.lag_seconds.observe(max(0, now_ns - record.received_at_ns) / 1e9)
 
     def _oldest_age_s(self) -> float:
