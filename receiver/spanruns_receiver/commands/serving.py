@@ -12,7 +12,7 @@ from spanruns_receiver.process import Ports, Process, Roles
 from spanruns_receiver.settings import Settings, load_settings
 from spanruns_receiver.stopping import stop_at_signals
 
-_GIVE_BACK_S = 10.0
+_GIVE_BACK_S = 5.0
 
 
 def register(app: typer.Typer) -> None:

@@ -29,7 +29,7 @@ from spanruns_receiver.resolver.columns import (
 from spanruns_receiver.resolver.facts import may_be_shared
 from spanruns_receiver.resolver.table import Labels, Table, Texts, compiled_module, string
 
-KEPT_BYTES = 96 << 20
+KEPT_BYTES = 64 << 20
 """How much memory kept facts may take; at full load that are some seconds."""
 
 
