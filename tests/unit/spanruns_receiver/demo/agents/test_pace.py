@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 import subprocess
@@ -31,6 +33,13 @@ async def work(n):
 for n in rounds():
     run(work(n))
 print("end", flush=True)
+"""
+EXIT = """
+import atexit, gc
+from spanruns_receiver.demo.agents.pace import rounds
+
+atexit.register(lambda: print(gc.get_freeze_count() > 1_000))
+list(rounds())
 """
 DESTRUCTOR = """
 import os, signal
@@ -72,6 +81,7 @@ def _own_handlers() -> Iterator[None]:
     """`rounds` takes the signals for itself."""
     before = [(one, signal.getsignal(one)) for one in (signal.SIGTERM, signal.SIGINT)]
     yield
+    atexit.unregister(gc.freeze)
     for one, handler in before:
         signal.signal(one, handler)
 
@@ -88,6 +98,11 @@ def test_rounds_end_with_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["service", "--pause", "0.01"])
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
     assert list(pace.rounds()) == [0, 1, 2]
+
+
+def test_no_garbage_is_looked_for_at_the_end() -> None:
+    """What the program has made is out of the collector's sight when the interpreter ends."""
+    assert subprocess.check_output([sys.executable, "-c", EXIT], text=True, timeout=20) == "True\n"
 
 
 @pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGINT])
