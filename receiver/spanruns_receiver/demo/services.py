@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,13 +88,14 @@ class Services:
         return [said for service in self._running if (said := service.failure())]
 
     def stop(self) -> None:
-        """Ask all to end, and end those that do not."""
+        """Ask all to end, and end those that do not: nobody waits for longer than `STOP_TIMEOUT_S`."""
         for service in self._running:
             if service.process.poll() is None:
                 service.process.terminate()
+        end = time.monotonic() + STOP_TIMEOUT_S
         for service in self._running:
             try:
-                service.process.wait(STOP_TIMEOUT_S)
+                service.process.wait(max(end - time.monotonic(), 0))
             except subprocess.TimeoutExpired:
                 service.process.kill()
                 service.process.wait()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import spanruns
 import spanruns.auto  # this is all the set-up there is
 
-from spanruns_receiver.demo.agents.pace import rounds
+from spanruns_receiver.demo.agents.pace import is_asked_to_end, rounds
 
 PAGES = 4
 SHARDS = 12
@@ -44,9 +44,11 @@ def import_orders(day: str) -> dict[str, object]:
 
 @spanruns.run("rebuild_search_index", trigger="event", trigger_detail="catalog changed", tags=("search",))
 def rebuild_search_index(shards: int) -> str:
-    """Slow enough to be seen running."""
+    """Slow enough to be seen running, and to leave off when the service is to end."""
     run = spanruns.current_run()
     for shard in range(shards):
+        if is_asked_to_end():
+            raise CancelledError(f"asked to end after {shard} of {shards} shards")
         time.sleep(0.5)
         run.add_rows(1_000)
         run.progress(shard + 1, shards)

@@ -10,7 +10,7 @@ import spanruns.auto  # noqa: F401 - this is all the set-up there is; before or 
 from agents import Agent, RunConfig, Runner, function_tool, set_default_openai_client
 from openai import AsyncOpenAI, RateLimitError
 
-from spanruns_receiver.demo.agents.pace import rounds
+from spanruns_receiver.demo.agents.pace import rounds, run
 
 CONFIG = RunConfig(workflow_name="research")
 TOPICS = ("tidal power", "heat pumps", "sodium batteries")
@@ -54,4 +54,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import suppress
 
@@ -12,7 +11,7 @@ from pydantic_ai.messages import ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
-from spanruns_receiver.demo.agents.pace import rounds
+from spanruns_receiver.demo.agents.pace import rounds, run
 
 CITIES = ("Lisbon", "Oslo", "Kyoto", "Quito")
 
@@ -69,7 +68,7 @@ async def work(city: str) -> None:
 def main() -> None:
     """Question after question."""
     for number in rounds():
-        asyncio.run(work(CITIES[number % len(CITIES)]))
+        run(work(CITIES[number % len(CITIES)]))
 
 
 if __name__ == "__main__":

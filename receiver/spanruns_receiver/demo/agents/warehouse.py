@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 
@@ -11,7 +10,7 @@ import spanruns.auto  # this is all the set-up there is; before or after the fra
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from spanruns_receiver.demo.agents.pace import rounds
+from spanruns_receiver.demo.agents.pace import rounds, run
 
 SERVER = StdioServerParameters(
     command=sys.executable,
@@ -43,7 +42,7 @@ def _text(result: object) -> str:
 def main() -> None:
     """Shift after shift."""
     for _ in rounds():
-        asyncio.run(work())
+        run(work())
 
 
 if __name__ == "__main__":
