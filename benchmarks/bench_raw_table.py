@@ -26,7 +26,11 @@ from benchmarks.spans import SPANS_PER_TRACE, request
 
 TRACES_EACH = 512
 ASKED = 20
-OURS = (Path(spanruns_schema.__file__).parent / "migrations" / "0001_otel_traces.sql").read_text()
+OURS = (
+    (Path(spanruns_schema.__file__).parent / "migrations" / "0001_otel_traces.sql")
+    .read_text()
+    .replace("ZSTD(1)", "Default")
+)
 EXPORTER = (Path(__file__).parents[1] / "tests" / "fixtures" / "collector" / "current.sql").read_text()
 BLOOM = "    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1"
 BLOOMS = """,

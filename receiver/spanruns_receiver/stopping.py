@@ -15,11 +15,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def stop_at_signals() -> threading.Event:
     """An event that SIGTERM and SIGINT set from now on; a second signal ends the process at once."""
     stop = threading.Event()
+    asked = False
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal asked
+        if asked:
             os._exit(128 + number)
-        stop.set()
+        asked = True
+        # Not in this thread, which may hold the event's lock just now.
+        threading.Thread(target=stop.set, name="stop").start()
 
     for number in _SIGNALS:
         signal.signal(number, on_signal)

@@ -80,6 +80,7 @@ def test_no_server_no_database(bare: Path) -> None:
     assert len(installed) <= 25
 
 
+@pytest.mark.timed
 def test_import_is_light(bare: Path) -> None:
     """`import spanruns` costs under 150 ms beyond the SDK's own import, `spanruns.auto` under 300 ms in all.
 
