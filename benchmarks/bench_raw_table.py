@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import spanruns_schema
 from spanruns_receiver.decode import Block, decode
 from spanruns_schema.embedded import EmbeddedStore
+from spanruns_schema.migrate import embedded
 from spanruns_schema.store import rows
 
 from benchmarks.served import folder
@@ -26,11 +27,7 @@ from benchmarks.spans import SPANS_PER_TRACE, request
 
 TRACES_EACH = 512
 ASKED = 20
-OURS = (
-    (Path(spanruns_schema.__file__).parent / "migrations" / "0001_otel_traces.sql")
-    .read_text()
-    .replace("ZSTD(1)", "Default")
-)
+OURS = embedded((Path(spanruns_schema.__file__).parent / "migrations" / "0001_otel_traces.sql").read_text())
 EXPORTER = (Path(__file__).parents[1] / "tests" / "fixtures" / "collector" / "current.sql").read_text()
 BLOOM = "    INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1"
 BLOOMS = """,

@@ -5,7 +5,7 @@ Numbered files in `migrations/` run once, in order, and must never change: the l
 materialized view is never dropped, so no row that arrives meanwhile is missed. All statements are `IF NOT EXISTS` or
 `OR REPLACE`, so two receivers that start at once do no harm.
 
-In the embedded engine the size of a part says how it is packed (`engine.xml`), not its columns.
+In the embedded engine the size of a part says how it is packed (`engine.xml`), not its columns (`embedded`).
 """
 
 from __future__ import annotations
@@ -129,7 +129,12 @@ def _run(store: Store, step: Step, shared: bool) -> None:
     elif step.kind == "view":
         store.command(qualified(step.sql, store.database))
     else:
-        store.command(step.sql if shared else step.sql.replace("ZSTD(1)", "Default"))
+        store.command(step.sql if shared else embedded(step.sql))
+
+
+def embedded(sql: str) -> str:
+    """The statement for the embedded engine, which chooses itself how a part is packed."""
+    return sql.replace("ZSTD(1)", "Default")
 
 
 def _state(step: Step, ledger: dict[str, str]) -> State:
