@@ -9,8 +9,8 @@ from typing import Any
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 _LARGE_BYTES = 32 * 2**20
-_TRIMMED_BYTES = 2**20
-_ARENAS = 2
+_TRIMMED_BYTES = 64 * 2**20
+_ARENAS = 1
 
 
 def _function(name: str) -> Any:

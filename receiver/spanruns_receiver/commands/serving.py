@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 from typing import Annotated
 
 import typer
 
-from spanruns_receiver import allocator, options
+from spanruns_receiver import allocator, mapped, options
 from spanruns_receiver.cli import set_up_logging
 from spanruns_receiver.process import Ports, Process, Roles
 from spanruns_receiver.settings import Settings, load_settings
 from spanruns_receiver.stopping import stop_at_signals
 
 _GIVE_BACK_S = 5.0
+_LET_GO_EVERY = 12
+"""The first time that memory is given back, and then once a minute, so are pages of programs."""
+
+_COLLECT_AFTER = 10_000
+"""New objects after which Python looks for cycles: its 700 are passed with every request, and what it looks through is thousands
+of traces that are being resolved."""
 
 
 def register(app: typer.Typer) -> None:
@@ -81,8 +89,15 @@ def serve(settings: Settings, roles: Roles) -> None:
     ports = process.start()
     try:
         _greet(settings, ports)
-        while not stop.wait(_GIVE_BACK_S):
+        gc.collect()
+        gc.freeze()  # what the start made stays
+        gc.set_threshold(_COLLECT_AFTER)
+        for count in itertools.count():
+            if stop.wait(_GIVE_BACK_S):
+                break
             allocator.give_back()
+            if count % _LET_GO_EVERY == 0:
+                mapped.let_go()
         typer.echo("stopping: storing what was received", err=True)
     finally:
         process.stop()

@@ -10,9 +10,9 @@ import numpy as np
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.columns import EVENTS, ROLES, TOKENS, Columns, Event, Ints, Role, Status
 from spanruns_receiver.resolver.errors import ErrorBook
-from spanruns_receiver.resolver.native import nullable, numbers
+from spanruns_receiver.resolver.native import Block, nullable, numbers
 from spanruns_receiver.resolver.table import EMPTY, Labels, Table, either, either_label, string
-from spanruns_receiver.resolver.words import CANCELLED, LATER, STATUS, TIME, Block, Words, matches
+from spanruns_receiver.resolver.words import CANCELLED, LATER, STATUS, TIME, Words, matches
 
 COST_SOURCES = Labels.of([EMPTY, string(b"span"), string(b"prices")])
 """In the order of `CostSource`."""

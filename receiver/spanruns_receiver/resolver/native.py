@@ -7,14 +7,14 @@ the column, then, unless empty, its different strings and for each row which of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.decode.block import LABEL_FLAGS, LABEL_VERSION, header, varint
-from spanruns_receiver.resolver.table import Labels, Lists, Table, Texts, joined, read_varint
+from spanruns_receiver.resolver.table import Labels, Lists, Table, Texts, joined, put_together, read_varint
 
 NUMBERS: Mapping[str, np.dtype[Any]] = {
     "UInt8": np.dtype("u1"),
@@ -24,6 +24,9 @@ NUMBERS: Mapping[str, np.dtype[Any]] = {
     "Int64": np.dtype("<i8"),
     "Float64": np.dtype("<f8"),
 }
+Block = list[tuple[str, str, bytes | Texts]]
+"""Columns to be written: name, type, values as `numbers`, `nullable` and `words` give them."""
+
 LABEL = "LowCardinality(String)"
 _CODES = (np.dtype("u1"), np.dtype("<u2"), np.dtype("<u4"), np.dtype("<u8"))
 
@@ -45,12 +48,12 @@ def read(data: bytes) -> Table:
     return Table.of({name: joined(columns) for name, columns in parts.items()}, total)
 
 
-def write(columns: Sequence[tuple[str, str, bytes]], rows: int) -> bytes:
-    """One block of columns, with at least one row (name, type, values as `numbers` and `nullable` give them, or as `words` does)."""
-    parts = [varint(len(columns)), varint(rows)]
+def write(columns: Block, rows: int) -> bytes:
+    """One block of columns, with at least one row."""
+    parts: list[bytes | Texts] = [varint(len(columns)), varint(rows)]
     for name, kind, values in columns:
         parts += [header(name, kind), values]
-    return b"".join(parts)
+    return put_together(parts)
 
 
 def numbers(kind: str, values: NDArray[Any]) -> bytes:
@@ -63,9 +66,9 @@ def nullable(kind: str, values: NDArray[Any], missing: NDArray[np.bool_]) -> byt
     return missing.astype("u1").tobytes() + numbers(kind, np.where(missing, 0, values))
 
 
-def words(name: str, column: Texts | Labels) -> tuple[str, str, bytes]:
+def words(name: str, column: Texts | Labels) -> tuple[str, str, bytes | Texts]:
     """A column of strings, for `write`."""
-    return (name, LABEL, _label_values(column)) if isinstance(column, Labels) else (name, "String", column.encoded())
+    return (name, LABEL, _label_values(column)) if isinstance(column, Labels) else (name, "String", column)
 
 
 def _label_values(column: Labels) -> bytes:

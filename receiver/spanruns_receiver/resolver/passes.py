@@ -17,10 +17,11 @@ from spanruns_receiver.resolver.calls import call_rows, model_calls, tool_calls
 from spanruns_receiver.resolver.columns import Columns, Role
 from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.facts import QUICK, Batch, Facts, StoredFacts, literal_keys, may_be_shared
+from spanruns_receiver.resolver.native import Block
 from spanruns_receiver.resolver.recent import RecentFacts
 from spanruns_receiver.resolver.summary import Resolved, resolve
 from spanruns_receiver.resolver.usage import Prices
-from spanruns_receiver.resolver.words import Block, Words
+from spanruns_receiver.resolver.words import Words
 
 BATCH_TRACES = 4_000
 BATCH_SPAN_S = 3_600

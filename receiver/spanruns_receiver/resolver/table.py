@@ -20,9 +20,10 @@ EMPTY = b"\0"
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of strings: where each one begins in the data, its length before it, and where it ends."""
+    """A column of strings: pieces of bytes, and where in them, one piece after the other, each string begins (its length before it)
+    and ends. No string goes over the end of a piece, so what is taken or joined copies positions only."""
 
-    data: bytes
+    pieces: tuple[bytes, ...]
     start: Ints
     end: Ints
 
@@ -30,19 +31,20 @@ class Texts:
     def read(cls, data: bytes, at: int, rows: int) -> Texts:
         """The column of `rows` strings that stands at `at`."""
         if rows and data.count(0, at, at + rows) == rows:  # nothing but empty strings: all are the last one
-            return cls(data, np.broadcast_to(np.int64(at + rows - 1), rows), np.broadcast_to(np.int64(at + rows), rows))
+            start, end = (np.broadcast_to(np.int64(at + place), rows) for place in (rows - 1, rows))
+            return cls((data,), start, end)
         if compiled_module():
             bounds: Ints = np.frombuffer(compiled_module().text_bounds(data, at, rows), np.int64)
         else:
             bounds = np.array(_bounds(data, at, rows), np.int64)
-        return cls(data, bounds[:-1], bounds[1:])
+        return cls((data,), bounds[:-1], bounds[1:])
 
     @classmethod
     def of(cls, packed: Sequence[bytes]) -> Texts:
         """A column of strings as they are written."""
         size = np.array([len(text) for text in packed], np.int64)
         end = np.cumsum(size)
-        return cls(b"".join(packed), end - size, end)
+        return cls((b"".join(packed),), end - size, end)
 
     def __len__(self) -> int:
         return len(self.start)
@@ -55,62 +57,50 @@ class Texts:
 
     def strings(self) -> list[str]:
         """All of them, decoded."""
-        bounds = zip(self.start.tolist(), self.end.tolist(), strict=True)
-        return [unpacked(self.data[first:last]).decode(errors="replace") for first, last in bounds]
+        return [unpacked(text).decode(errors="replace") for text in self.packed(np.arange(len(self)))]
 
     def packed(self, index: Sequence[int] | Ints) -> list[bytes]:
         """The strings at `index` as they are written: length, then bytes; -1 stands for the empty string."""
-        data, start, end = self.data, self.start, self.end
-        at = np.asarray(index)
-        known = np.maximum(at, 0)
-        if not len(start):
-            return [EMPTY] * len(at)
-        pairs = zip(start[known].tolist(), end[known].tolist(), (at < 0).tolist(), strict=True)
-        return [EMPTY if none else data[first:last] for first, last, none in pairs]
+        taken = self.take(np.asarray(index, np.int64))
+        begin = np.cumsum([0, *map(len, taken.pieces)])[:-1]
+        piece = np.searchsorted(begin, taken.start, "right") - 1
+        bounds = zip(
+            piece.tolist(), (taken.start - begin[piece]).tolist(), (taken.end - begin[piece]).tolist(), strict=True
+        )
+        return [taken.pieces[at][first:last] for at, first, last in bounds]
 
     def encoded(self) -> bytes:
         """All of them as they are written, one after the other."""
-        if (
-            len(self)
-            and self.start[0] == 0
-            and self.end[-1] == len(self.data)
-            and (self.start[1:] == self.end[:-1]).all()
-        ):
-            return self.data
-        return self._gathered(np.arange(len(self)))
+        return put_together([self])
 
     def take(self, index: Ints) -> Texts:
         """The strings at `index`; -1 stands for the empty string."""
         missing = index < 0
         if not missing.any():
-            return Texts(self.data, self.start[index], self.end[index])
+            return Texts(self.pieces, self.start[index], self.end[index])
+        if not len(self):
+            return _empty(len(index))
+        end_of_all = sum(map(len, self.pieces))
         known = np.maximum(index, 0)
-        size = np.where(missing, 1, self.end[known] - self.start[known]) if len(self) else np.ones(len(index), int)
-        end = np.cumsum(size, dtype=np.int64)
-        return Texts(self._gathered(index), end - size, end)
+        start = np.where(missing, end_of_all, self.start[known])
+        return Texts((*self.pieces, EMPTY), start, np.where(missing, end_of_all + 1, self.end[known]))
 
     def paired(self, other: Texts) -> Texts:
         """`<this>-<other>`, row by row."""
         if compiled_module():
-            return Texts.read(compiled_module().text_pairs(self._raw(), other._raw()), 0, len(self))
+            return Texts.read(compiled_module().text_pairs(self.raw(), other.raw()), 0, len(self))
         every = range(len(self))
         pairs = zip(self.packed(every), other.packed(every), strict=True)
         return Texts.of([string(unpacked(left) + b"-" + unpacked(right)) for left, right in pairs])
 
-    def _gathered(self, index: Ints) -> bytes:
-        if not compiled_module():
-            return b"".join(self.packed(index))
-        found: bytes = compiled_module().texts_at(self._raw(), _numbers(index))
-        return found
-
     def keys(self, *, lower: bool = False) -> Keys:
         """ClickHouse's `cityHash64` of every string (of it in lower case); compiled only."""
-        keys: Keys = np.frombuffer(compiled_module().text_keys(self._raw(), lower), np.uint64)
+        keys: Keys = np.frombuffer(compiled_module().text_keys(self.raw(), lower), np.uint64)
         return keys
 
-    def _raw(self) -> tuple[bytes, bytes, bytes]:
+    def raw(self) -> tuple[tuple[bytes, ...], Ints, Ints]:
         """The column as the compiled module takes it."""
-        return self.data, _numbers(self.start), _numbers(self.end)
+        return self.pieces, np.ascontiguousarray(self.start), np.ascontiguousarray(self.end)
 
 
 @dataclass(frozen=True)
@@ -288,6 +278,15 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
+def put_together(parts: Sequence[bytes | Texts]) -> bytes:
+    """Bytes and columns of strings, one after the other."""
+    if compiled_module():
+        ready = [part.raw() if isinstance(part, Texts) else part for part in parts]
+        whole: bytes = compiled_module().put_together(ready)
+        return whole
+    return b"".join(b"".join(part.packed(np.arange(len(part)))) if isinstance(part, Texts) else part for part in parts)
+
+
 @cache
 def compiled_module() -> Any:
     """The compiled module where this process uses it, else None."""
@@ -308,19 +307,21 @@ def _bounds(data: bytes, at: int, rows: int) -> list[int]:
 
 
 def _texts_joined(columns: Sequence[Texts]) -> Texts:
-    if all(column.data is columns[0].data for column in columns):
-        start, end = (np.concatenate([getattr(column, name) for column in columns]) for name in ("start", "end"))
-        return Texts(columns[0].data, start, end)
-    size = np.concatenate([column.end - column.start for column in columns])
-    end = np.cumsum(size)
-    return Texts(b"".join(column.encoded() for column in columns), end - size, end)
+    bounds = [(column.start, column.end) for column in columns]
+    pieces = columns[0].pieces
+    if not all(column.pieces is pieces for column in columns):
+        before = np.cumsum([0, *(sum(map(len, column.pieces)) for column in columns)])
+        bounds = [(start + at, end + at) for (start, end), at in zip(bounds, before.tolist(), strict=False)]
+        pieces = tuple(piece for column in columns for piece in column.pieces)
+    start, end = map(np.concatenate, zip(*bounds, strict=True))
+    return Texts(pieces, start, end)
+
+
+def _empty(rows: int) -> Texts:
+    return Texts((EMPTY,), np.zeros(rows, np.int64), np.ones(rows, np.int64))
 
 
 def _relabelled(each: Sequence[bytes], codes: Ints) -> Labels:
     """Labels of strings of which some may be the same."""
     labels = Labels.of(each)
     return Labels(labels.texts, labels.codes[codes])
-
-
-def _numbers(column: Ints) -> bytes:
-    return np.ascontiguousarray(column, np.int64).tobytes()

@@ -11,10 +11,8 @@ from spanruns_schema.classes import UNKNOWN
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.columns import EVENTS, TOKENS, Bools, Columns, Ints, Keys, Status, Use
 from spanruns_receiver.resolver.errors import ErrorBook
-from spanruns_receiver.resolver.native import nullable, numbers
+from spanruns_receiver.resolver.native import Block, nullable, numbers
 from spanruns_receiver.resolver.table import EMPTY, Labels, Lists, Table, Texts, either, joined, string, unpacked
-
-Block = list[tuple[str, str, bytes]]
 
 OWN = ("agent_id", "agent_version", "trigger", "trigger_detail", "parameters")
 """Texts that only a run's own spans (and those folded into it) give."""

@@ -31,6 +31,6 @@ print((rss().rss - before) // 2**20)
 
 
 def test_large_blocks_are_given_back() -> None:
-    """Threads that had blocks of many sizes, 28 MB at most, leave one of them behind in each of two arenas at most."""
+    """Threads that had blocks of many sizes, 28 MB at most, leave two of them behind at most."""
     done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, timeout=60, check=True)
     assert int(done.stdout) < 60

@@ -50,6 +50,7 @@ def test_rows_are_taken(values: list[bytes], data: st.DataObject) -> None:
         taken = whole.take(np.array(index, np.int64))
         assert values_of(taken) == wanted
         spread = taken.spread() if isinstance(taken, Labels) else taken
+        assert values_of(joined([spread, column(wanted)]).take(np.arange(len(wanted)) + len(wanted))) == wanted
         assert spread.encoded() == b"".join(map(string, wanted))
 
 
@@ -94,11 +95,13 @@ def test_damaged_columns_are_refused() -> None:
     for data, at, rows in ((b"\x05abc", 0, 1), (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 0, 1), (b"\1a", 9, 0)):
         with pytest.raises(ValueError, match="column of strings"):
             compiled.MODULE.text_bounds(data, at, rows)
-    one = np.array([0]).tobytes()
-    for start, end, index in (
-        (one, b"", one),
-        (one, np.array([99]).tobytes(), one),
-        (one, one, np.array([7]).tobytes()),
-    ):
+    for starts, ends in (
+        ([0], []),
+        ([0], [99]),
+        ([-1], [1]),
+        ([1], [0]),
+        ([0], [3]),
+    ):  # the last one goes over two pieces
+        column = (b"\1a", b"\1b"), np.array(starts, np.int64), np.array(ends, np.int64)
         with pytest.raises(ValueError, match="column of strings"):
-            compiled.MODULE.texts_at((b"\1a", start, end), index)
+            compiled.MODULE.put_together([b"before", column])
