@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import threading
 from typing import Annotated
 
 import typer
@@ -16,11 +17,11 @@ from spanruns_receiver.stopping import stop_at_signals
 
 _GIVE_BACK_S = 5.0
 _LET_GO_EVERY = 12
-"""The first time that memory is given back, and then once a minute, so are pages of programs."""
+"""Memory is given back so often; the first time and then once a minute pages of programs are let go of, too."""
 
 _COLLECT_AFTER = 10_000
-"""New objects after which Python looks for cycles: its 700 are passed with every request, and what it looks through is thousands
-of traces that are being resolved."""
+"""New objects after which Python looks for cycles. Its own 700 are reached by a few requests, and thousands of traces that are
+being resolved are looked through each time."""
 
 
 def register(app: typer.Typer) -> None:
@@ -89,18 +90,23 @@ def serve(settings: Settings, roles: Roles) -> None:
     ports = process.start()
     try:
         _greet(settings, ports)
-        gc.collect()
-        gc.freeze()  # what the start made stays
-        gc.set_threshold(_COLLECT_AFTER)
-        for count in itertools.count():
-            if stop.wait(_GIVE_BACK_S):
-                break
-            allocator.give_back()
-            if count % _LET_GO_EVERY == 0:
-                mapped.let_go()
+        _keep_small(stop)
         typer.echo("stopping: storing what was received", err=True)
     finally:
         process.stop()
+
+
+def _keep_small(stop: threading.Event) -> None:
+    """Give back memory that is not needed, until `stop` is set."""
+    gc.collect()
+    gc.freeze()  # what the start made stays
+    gc.set_threshold(_COLLECT_AFTER)
+    for count in itertools.count():
+        if stop.wait(_GIVE_BACK_S):
+            return
+        allocator.give_back()
+        if count % _LET_GO_EVERY == 0:
+            mapped.let_go()
 
 
 def _greet(settings: Settings, ports: Ports) -> None:
