@@ -82,14 +82,15 @@ def test_no_server_no_database(bare: Path) -> None:
 
 @pytest.mark.timed
 def test_import_is_light(bare: Path) -> None:
-    """`import spanruns` costs under 150 ms beyond the SDK's own import, `spanruns.auto` under 300 ms in all.
+    """`import spanruns` costs as much again as the SDK's own import, `spanruns.auto` with it less than four times that (65 ms of CPU on
+    a machine where `auto` takes 160).
 
-    The importing thread's CPU time, the best of several: other processes of the machine may take time too.
+    The importing thread's CPU time, the best of several: other processes of the machine may take time too, and slow it down.
     """
     run(bare, "-c", TIMES)  # writes the bytecode
     times = [json.loads(run(bare, "-c", TIMES)) for _ in range(5)]
-    assert min(time["spanruns"] for time in times) < 0.150
-    assert min(time["auto"] for time in times) < 0.300
+    assert min(time["spanruns"] / time["sdk"] for time in times) < 1.5
+    assert min(time["auto"] / time["sdk"] for time in times) < 4
 
 
 def test_import_has_no_effect(bare: Path) -> None:
