@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 _SMAPS = Path("/proc/self/smaps")  # proc(5)
 _FILE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) r-[-x]p \S+ \S+ \S+ +/.*\n((?:\w+:.*\n)+)", re.MULTILINE)
 _SIZE = re.compile(r"(\w+): +(\d+) kB")
-_DONTNEED = 4  # <sys/mman.h>
 _LEAST_KB = 256
 """Mappings with less in memory are not worth a call."""
 
@@ -27,7 +27,7 @@ def let_go() -> None:
     madvise = ctypes.CDLL(None).madvise
     madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     for start, end in unchanged(smaps):
-        madvise(start, end - start, _DONTNEED)
+        madvise(start, end - start, mmap.MADV_DONTNEED)
 
 
 def unchanged(smaps: str) -> Iterator[tuple[int, int]]:

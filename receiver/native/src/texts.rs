@@ -161,10 +161,10 @@ fn text_keys<'py>(py: Python<'py>, texts: Given, lower: bool) -> PyResult<Bound<
 #[pyfunction]
 fn text_pairs<'py>(py: Python<'py>, left: Given, right: Given) -> PyResult<Bound<'py, PyBytes>> {
     let (left, right) = (left.texts(py)?, right.texts(py)?);
-    let mut pairs = Vec::new();
     if left.len() != right.len() {
         return Err(wrong());
     }
+    let mut pairs = Vec::new();
     for row in 0..left.len() {
         let (first, second) = (left.text(row)?, right.text(row)?);
         put_varint(&mut pairs, first.len() + 1 + second.len());

@@ -90,17 +90,22 @@ def serve(settings: Settings, roles: Roles) -> None:
     ports = process.start()
     try:
         _greet(settings, ports)
+        _collect_seldom()
         _keep_small(stop)
         typer.echo("stopping: storing what was received", err=True)
     finally:
         process.stop()
 
 
+def _collect_seldom() -> None:
+    """Look for cycles less often, and not in what the start made."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
+
+
 def _keep_small(stop: threading.Event) -> None:
     """Give back memory that is not needed, until `stop` is set."""
-    gc.collect()
-    gc.freeze()  # what the start made stays
-    gc.set_threshold(_COLLECT_AFTER)
     for count in itertools.count():
         if stop.wait(_GIVE_BACK_S):
             return

@@ -95,13 +95,8 @@ def test_damaged_columns_are_refused() -> None:
     for data, at, rows in ((b"\x05abc", 0, 1), (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 0, 1), (b"\1a", 9, 0)):
         with pytest.raises(ValueError, match="column of strings"):
             compiled.MODULE.text_bounds(data, at, rows)
-    for starts, ends in (
-        ([0], []),
-        ([0], [99]),
-        ([-1], [1]),
-        ([1], [0]),
-        ([0], [3]),
-    ):  # the last one goes over two pieces
+    over_two_pieces = ([0], [3])
+    for starts, ends in (([0], []), ([0], [99]), ([-1], [1]), ([1], [0]), over_two_pieces):
         column = (b"\1a", b"\1b"), np.array(starts, np.int64), np.array(ends, np.int64)
         with pytest.raises(ValueError, match="column of strings"):
             compiled.MODULE.put_together([b"before", column])
