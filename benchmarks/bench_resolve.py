@@ -25,6 +25,7 @@ from typing import Any
 
 import psutil
 from spanruns_receiver import allocator
+from spanruns_receiver.commands.serving import collect_seldom
 from spanruns_receiver.decode import decode
 from spanruns_receiver.resolver.loop import Resolver
 from spanruns_schema import migrate
@@ -96,6 +97,7 @@ def _run(store: EmbeddedStore, traces: int, profile: bool, is_told: bool) -> Non
     resolver = Resolver(store, is_told=is_told)
     _receive(store, resolver, Meter(), 1, FULL)
     resolver.make_pass()
+    collect_seldom()
     if profile:
         statements = _profiled(store)
     meter = Meter()

@@ -8,6 +8,7 @@ mod clean;
 mod column;
 mod errors;
 mod facts;
+mod keys;
 mod logs;
 mod metrics;
 mod sink;
@@ -33,7 +34,7 @@ use sink::{Env, Refused};
 use traces::REJECTIONS;
 
 /// Raised with every change of what Python gives or gets; `spanruns_receiver.decode.compiled` asks for it.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 const FACTS: &str = "span_facts";
 
 /// By table, each column's name and type as they stand in a block.
@@ -279,6 +280,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("OPTIMISED", !cfg!(debug_assertions))?;
     module.add("VERSION", VERSION)?;
     module.add("FACTS", NAMES)?;
+    keys::add_to(module)?;
     texts::add_to(module)?;
     module.add_class::<errors::ErrorClasses>()?;
     module.add_class::<Mapper>()?;

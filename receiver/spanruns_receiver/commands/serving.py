@@ -90,14 +90,14 @@ def serve(settings: Settings, roles: Roles) -> None:
     ports = process.start()
     try:
         _greet(settings, ports)
-        _collect_seldom()
+        collect_seldom()
         _keep_small(stop)
         typer.echo("stopping: storing what was received", err=True)
     finally:
         process.stop()
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Look for cycles less often, and not in what the start made."""
     gc.collect()
     gc.freeze()

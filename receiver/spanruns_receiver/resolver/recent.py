@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from spanruns_schema.dialects.mapping import CONTENT_LIMIT
@@ -27,6 +28,7 @@ from spanruns_receiver.resolver.columns import (
     Role,
 )
 from spanruns_receiver.resolver.facts import may_be_shared
+from spanruns_receiver.resolver.joins import are_in, places
 from spanruns_receiver.resolver.table import Labels, Table, Texts, compiled_module, string
 
 KEPT_BYTES = 64 << 20
@@ -115,7 +117,7 @@ class RecentFacts:
         """The same without these traces."""
         keys = _keys_of(traces)
         return RecentFacts(
-            [(block, mine[~np.isin(block.narrow["trace_key"][mine], keys)]) for block, mine in self._parts]
+            [(block, mine[~are_in(block.narrow["trace_key"][mine], keys)]) for block, mine in self._parts]
         )
 
     def shared(self) -> set[str]:
@@ -136,30 +138,29 @@ class _Block:
 
     def of_traces(self, keys: Keys) -> Ints:
         """The rows of these traces."""
-        rows: Ints = np.flatnonzero(np.isin(self.narrow["trace_key"], keys))
+        rows: Ints = np.flatnonzero(are_in(self.narrow["trace_key"], keys))
         return rows
 
     def speaks(self, rows: Ints, keys: Keys) -> Bools:
         """Which of the rows become words."""
         role = self.narrow["role"][rows]
-        which: Bools = (role == Role.TOOL) | (role == Role.MODEL) | np.isin(self.narrow["span_key"][rows], keys)
+        which: Bools = (role == Role.TOOL) | (role == Role.MODEL) | are_in(self.narrow["span_key"][rows], keys)
         return which
 
-    def touched(self, number: int) -> Iterator[Touched]:
+    def touched(self, number: int) -> Iterable[Touched]:
         """As touched.sql."""
         facts = self.narrow
         runs = np.isin(facts["role"], (Role.RUN, Role.AGENT, Role.WORKFLOW)) | (facts["parent_key"] == 0)
         urgent = np.where(facts["event"] == Event.NONE, runs, facts["event"] != Event.HEARTBEAT)
-        _, first, trace = np.unique(facts["trace_key"], return_index=True, return_inverse=True)
-        start = facts["started_us"][first].copy()
-        end = start.copy()
-        np.minimum.at(start, trace, facts["started_us"])
-        np.maximum.at(end, trace, facts["started_us"])
-        is_urgent = np.bincount(trace, urgent) > 0
+        of_trace = places(facts["trace_key"], facts["trace_key"])  # the first row of the trace of each
+        start, end = facts["started_us"].copy(), facts["started_us"].copy()
+        np.minimum.at(start, of_trace, facts["started_us"])
+        np.maximum.at(end, of_trace, facts["started_us"])
+        is_urgent = np.bincount(of_trace, urgent, len(facts)) > 0
+        first = np.flatnonzero(of_trace == np.arange(len(facts)))
         names = self.table["trace_id"].take(first).strings()
-        seconds = ((times // 1_000_000).tolist() for times in (start, end))
-        for name, urgent_, start_s, end_s in zip(names, is_urgent.tolist(), *seconds, strict=True):
-            yield Touched(name, urgent_, start_s, end_s, number)
+        seconds = ((times[first] // 1_000_000).tolist() for times in (start, end))
+        return map(Touched, names, is_urgent[first].tolist(), *seconds, repeat(number))
 
 
 def _narrow(table: Table, now_us: int) -> Columns:
