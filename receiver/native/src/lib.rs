@@ -64,11 +64,12 @@ struct Block {
 }
 
 impl Block {
-    fn bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+    /// Its bytes; each piece is freed when it is copied.
+    fn bytes<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let size = self.pieces.iter().map(Vec::len).sum();
         PyBytes::new_with(py, size, |mut room| {
-            for piece in &self.pieces {
-                room.write_all(piece)?;
+            for piece in self.pieces {
+                room.write_all(&piece)?;
             }
             Ok(())
         })
