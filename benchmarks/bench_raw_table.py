@@ -42,7 +42,9 @@ def main() -> None:
     """Measure every variant and print a line for each."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--spans", type=int, default=200_000)
-    parser.add_argument("--text", type=int, default=spans.TEXT_CHARACTERS, help="characters of each of a span's contents")
+    parser.add_argument(
+        "--text", type=int, default=spans.TEXT_CHARACTERS, help="characters of each of a span's contents"
+    )
     arguments = parser.parse_args()
     spans.TEXT_CHARACTERS = arguments.text
     now_ns = time.time_ns() - 3600 * 10**9

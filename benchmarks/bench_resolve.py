@@ -40,7 +40,11 @@ SPANS_PER_TRACE = 20
 TRACES_PER_BLOCK = 1_000
 BLOCKS_PER_PASS = 4
 FULL = 1_000_000
-EXPORTER = (Path(__file__).parents[1] / "tests" / "fixtures" / "collector" / "current.sql").read_text().split("\n--------\n")[0]
+EXPORTER = (
+    (Path(__file__).parents[1] / "tests" / "fixtures" / "collector" / "current.sql")
+    .read_text()
+    .split("\n--------\n")[0]
+)
 EXPORTER_TABLE = "exporter_otel_traces"
 
 
