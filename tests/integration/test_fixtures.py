@@ -12,10 +12,11 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
-from tests.support.captures import fresh
+from tests.support.captures import fresh, fresh_records
 from tests.support.resolving import differences, expected_outcomes, outcome
 from tests.support.up import Up, running_up
 
@@ -39,8 +40,15 @@ class Sender:
                 answer = stub.Export(request, timeout=30)
             assert answer.partial_success.rejected_spans == 0
         else:
-            body, headers = request.SerializeToString(), {"content-type": "application/x-protobuf"}
-            httpx.post(f"{self.up.url}/v1/traces", content=body, headers=headers, timeout=30).raise_for_status()
+            self._post("traces", request.SerializeToString())
+
+    def send_records(self, request: ExportLogsServiceRequest) -> None:
+        """The same of log records, by HTTP."""
+        self._post("logs", request.SerializeToString())
+
+    def _post(self, signal: str, body: bytes) -> None:
+        headers = {"content-type": "application/x-protobuf"}
+        httpx.post(f"{self.up.url}/v1/{signal}", content=body, headers=headers, timeout=30).raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +58,12 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[
     with running_up(data) as up, httpx.Client(base_url=f"http://127.0.0.1:{up.ports['api']}", timeout=30) as api:
         sender, traces = Sender(up), {}
         for name, expected in EXPECTED.items():
-            requests, traces[name] = fresh(expected["files"], salt=name, now_ns=time.time_ns())
+            now_ns = time.time_ns()
+            requests, traces[name] = fresh(expected["files"], salt=name, now_ns=now_ns)
             for request in requests:
                 sender.send(request)
+            for records in fresh_records(expected["files"], salt=name, now_ns=now_ns):
+                sender.send_records(records)
         end = time.monotonic() + SETTLED_S
         while True:
             everything = {table: _rows(api, table) for table in TABLES}

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import dropwhile, groupby, takewhile
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 from spanruns_schema.dialects.mapping import CONTENT
 
-from spanruns_receiver.facts.reading import cut
-from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Keys
+from spanruns_receiver.resolver.columns import ROLES, Bools, Columns, Event, Ints, Keys, Role
+from spanruns_receiver.resolver.messages import Content, Message, joined, tool_contents
 from spanruns_receiver.resolver.table import Labels, Table, Texts, either, string, unpacked
 
 _EVENT = CONTENT.encode()
-_ABOUT = frozenset(("role", "id", "index", "finish_reason"))
-"""What a message says beside its content."""
-
-_ELIDED = "<elided>"
-"""What Google's libraries put where content is not to be told."""
+_BARE = (string(b"{}"), string(b"[]"))
 _FIRST, _ANSWER = 0, 2
 """Turns, which order what a coarse clock puts into one moment: what the system says, what others ask, the answers."""
 
@@ -32,18 +28,9 @@ class _Piece(NamedTuple):
     turn: int
     record: bytes
     speaker: bytes
-    input: bytes
-    input_size: int
-    output: bytes
-    output_size: int
-
-
-class _Content(NamedTuple):
-    text: bytes
-    size: int
-
-
-_NONE = _Content(b"", 0)
+    input: Content
+    output: Content
+    trace_id: bytes
 
 
 def told_spans(facts: Columns) -> Keys:
@@ -71,20 +58,53 @@ def note(spans: Columns, contents: Columns) -> None:
 
 
 def with_contents(facts: Table) -> Table:
-    """The facts without those that are only contents; these go to their spans, `input` and `output` each where it is missing."""
+    """The facts without those that are only contents; these go to their spans, `input` and `output` each where it is missing. What
+    messages say of tool calls goes to those."""
     events: Labels = facts["event"]
     if string(_EVENT) not in events.each:
         return facts
     is_content = events.among({_EVENT: 1}) > 0
-    keys, told = _assembled(facts.take(np.flatnonzero(is_content)))
+    pieces = sorted(set(_pieces(facts.take(np.flatnonzero(is_content)))))
     facts = facts.take(np.flatnonzero(~is_content))
+    keys, inputs, outputs = _assembled(pieces)
     place = _places(keys, facts["span_key"])
+    facts = _filled(_filled(facts, "input", place, inputs), "output", place, outputs)
+    return _with_tool_contents(facts, pieces)
+
+
+def _filled(facts: Table, column: str, place: Ints, contents: Sequence[Content]) -> Table:
+    """The facts with the content at `place` (-1: none) where they have none of their own, or an empty object instead."""
+    own, sizes = facts[column], facts[f"{column}_size"]
+    short = np.flatnonzero((sizes == len(b"{}")) & (place >= 0))
+    bare = short[[text in _BARE for text in own.packed(short)]]
+    if len(bare):
+        own, sizes = own.take(np.where(np.isin(np.arange(len(facts)), bare), -1, np.arange(len(facts)))), sizes.copy()
+        sizes[bare] = 0
+    place = np.where(sizes > 0, -1, place)
+    texts = Texts.of([string(content.text) for content in contents]).take(place)
+    size = np.array([*(content.size for content in contents), 0], sizes.dtype)[place]
+    return facts.with_column(column, either(own, texts)).with_column(f"{column}_size", np.maximum(sizes, size))
+
+
+def _with_tool_contents(facts: Table, pieces: Sequence[_Piece]) -> Table:
+    """Arguments and results of tool calls that only messages tell, by the ids that models gave to the calls."""
+    lacks = (facts["input_size"] <= len(b"{}")) | (facts["output_size"] <= len(b"{}"))
+    calls = np.flatnonzero((facts["role"].among(ROLES) == Role.TOOL) & lacks & ~facts["tool_call_id"].is_empty)
+    if not len(calls):
+        return facts
+    ids = zip(facts["trace_id"].packed(calls), facts["tool_call_id"].packed(calls), strict=True)
+    asked = [(unpacked(trace_id), unpacked(id_)) for trace_id, id_ in ids]
+    wanted = frozenset(trace_id for trace_id, _ in asked)
+    told: dict[str, dict[tuple[bytes, bytes], Content]] = {"input": {}, "output": {}}
+    for piece in sorted(pieces, key=attrgetter("at_us")):
+        for text in (piece.input.text, piece.output.text) if piece.trace_id in wanted else ():
+            for id_, column, content in tool_contents(text):
+                told[column].setdefault((piece.trace_id, id_), content)
     for column, contents in told.items():
-        own, sizes = facts[column], facts[f"{column}_size"]
-        lacks = np.where(sizes > 0, -1, place)
-        texts = Texts.of([string(content.text) for content in contents]).take(lacks)
-        size = np.array([*(content.size for content in contents), 0], sizes.dtype)[lacks]
-        facts = facts.with_column(column, either(own, texts)).with_column(f"{column}_size", np.maximum(sizes, size))
+        number = {call: at for at, call in enumerate(contents)}
+        place = np.full(len(facts), -1, np.int64)
+        place[calls] = [number.get(call, -1) for call in asked]
+        facts = _filled(facts, column, place, [*contents.values()])
     return facts
 
 
@@ -96,92 +116,51 @@ def _places(keys: Keys, of: Keys) -> Ints:
     return np.where(keys[place] == of, place, -1)
 
 
-def _assembled(contents: Table) -> tuple[Keys, dict[str, list[_Content]]]:
-    """The spans that records tell of, in order, and for each of them the inputs and outputs."""
+def _assembled(pieces: Sequence[_Piece]) -> tuple[Keys, list[Content], list[Content]]:
+    """The spans that sorted pieces tell of, in order, and for each of them its input and its output: whole ones, else the messages."""
     keys: list[int] = []
-    inputs: list[_Content] = []
-    outputs: list[_Content] = []
-    for key, group in groupby(sorted(set(_pieces(contents))), key=lambda piece: piece.span_key):
-        pieces = list(group)
-        messages = [piece for piece in pieces if piece.speaker]
+    inputs: list[Content] = []
+    outputs: list[Content] = []
+    for key, group in groupby(pieces, key=attrgetter("span_key")):
+        mine = list(group)
+        whole, messages = ([piece for piece in mine if bool(piece.speaker) == said] for said in (False, True))
         keys.append(key)
-        inputs.append(_whole_input(pieces) or _joined((p.speaker, p.input, p.input_size) for p in _asked(messages)))
-        outputs.append(_whole_output(pieces) or _joined((p.speaker, p.output, p.output_size) for p in _said(messages)))
-    return np.array(keys, np.uint64), {"input": inputs, "output": outputs}
+        inputs.append(
+            next((piece.input for piece in whole if piece.input.size), None)
+            or joined(Message(piece.speaker, *piece.input) for piece in _asked(messages))
+        )
+        outputs.append(
+            next((piece.output for piece in reversed(whole) if piece.output.size), None)
+            or joined(Message(piece.speaker, *piece.output) for piece in _said(messages))
+        )
+    return np.array(keys, np.uint64), inputs, outputs
 
 
 def _pieces(contents: Table) -> Iterator[_Piece]:
     """One a record; the same again where it came again."""
     every = range(len(contents))
-    numbers = (contents[name].tolist() for name in ("span_key", "event_at", "input_size", "output_size"))
-    texts = (map(unpacked, contents[name].packed(every)) for name in ("span_id", "name", "input", "output"))
-    for (key, at, input_size, output_size), (record, speaker, input_, output) in zip(
-        zip(*numbers, strict=True), zip(*texts, strict=True), strict=True
+    keys, times = contents["span_key"].tolist(), contents["event_at"].tolist()
+    records, speakers, traces = (
+        map(unpacked, contents[name].packed(every)) for name in ("span_id", "name", "trace_id")
+    )
+    inputs, outputs = (
+        map(Content, map(unpacked, contents[name].packed(every)), contents[f"{name}_size"].tolist())
+        for name in ("input", "output")
+    )
+    for key, at, record, speaker, input_, output, trace_id in zip(
+        keys, times, records, speakers, inputs, outputs, traces, strict=True
     ):
-        turn = _ANSWER if output_size else _FIRST if speaker == b"system" else 1
-        yield _Piece(key, at, turn, record, speaker, input_, input_size, output, output_size)
-
-
-def _whole_input(pieces: Sequence[_Piece]) -> _Content | None:
-    """The first."""
-    return next((_Content(p.input, p.input_size) for p in pieces if p.input_size and not p.speaker), None)
-
-
-def _whole_output(pieces: Sequence[_Piece]) -> _Content | None:
-    """The last."""
-    return next((_Content(p.output, p.output_size) for p in reversed(pieces) if p.output_size and not p.speaker), None)
+        turn = _ANSWER if output.size else _FIRST if speaker == b"system" else 1
+        yield _Piece(key, at, turn, record, speaker, input_, output, trace_id)
 
 
 def _asked(messages: Sequence[_Piece]) -> list[_Piece]:
     """What was said before the first answer. A span around several calls has the messages of all, each time from the beginning."""
     before = list(takewhile(lambda piece: piece.turn != _ANSWER, messages))
-    return before or [piece for piece in messages if piece.input_size]
+    return before or [piece for piece in messages if piece.input.size]
 
 
 def _said(messages: Sequence[_Piece]) -> list[_Piece]:
     """The last answers."""
     ended = dropwhile(lambda piece: piece.turn != _ANSWER, reversed(messages))
     return [*takewhile(lambda piece: piece.turn == _ANSWER, ended)][::-1]
-
-
-def _joined(messages: Iterable[tuple[bytes, bytes, int]]) -> _Content:
-    """Messages as one JSON array."""
-    told = [message for message in (_message(*said) for said in messages) if message.size]
-    if not told:
-        return _NONE
-    size = sum(message.size for message in told) + len(told) + 1
-    return _Content(cut(b"[" + b",".join(message.text for message in told) + b"]"), size)
-
-
-def _message(speaker: bytes, text: bytes, size: int) -> _Content:
-    """One message as the older convention has it, with its speaker in front; nothing where it has no content.
-
-    A choice holds the message that was chosen. A text that was cut is past the limit: nothing comes behind it.
-    """
-    said = _parsed(text) if size == len(text) else None
-    if said is None and text.startswith(b"{"):
-        start = b'{"role":"%b",' % speaker
-        return _Content(start + text[1:], size + len(start) - 1)
-    role = {"role": speaker.decode()}
-    if not isinstance(said, dict):
-        made = _json(role | {"content": said if isinstance(said, list | str) else text.decode(errors="replace")})
-        return _Content(made, len(made) + size - len(text))
-    chosen = said["message"] if isinstance(said.get("message"), dict) else {}
-    message = (
-        role | chosen | {key: value for key, value in said.items() if key not in ("index", *(chosen and ["message"]))}
-    )
-    if not any(value for key, value in message.items() if key not in _ABOUT and value != _ELIDED):
-        return _NONE
-    made = _json(message)
-    return _Content(made, len(made))
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
