@@ -53,6 +53,12 @@ def test_captures(file: Path) -> None:
     assert found.blocks[TABLE].columns == NAMES
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "tests/fixtures/logs").glob("*.pb")), ids=lambda file: file.stem)
+def test_captured_records(file: Path) -> None:
+    """Contents that real frameworks sent as log records."""
+    assert same("logs", file.read_bytes()).blocks[TABLE].rows > 1
+
+
 @pytest.mark.parametrize("limits", [Limits(), TIGHT], ids=["default", "tight"])
 def test_odd_spans(limits: Limits) -> None:
     """Spans with what the data names, right and wrong, and cut short."""
