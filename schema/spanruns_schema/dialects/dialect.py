@@ -108,7 +108,7 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         strip_prefix=data.get("strip", {}).get("prefix", ()),
         strip_suffix=data.get("strip", {}).get("suffix", ()),
         marker=Marker(_when(marker["when"]), marker["parent"]) if marker else None,
-        records={event: Record(**said) for event, said in data.get("records", {}).items()},
+        records={event: _record(said) for event, said in data.get("records", {}).items()},
         failed=[_when(item) for item in data.get("failed", ())],
         json_values=bool(data.get("json_values", False)),
         input_excludes_cache=bool(data.get("input_excludes_cache", False)),
@@ -122,6 +122,14 @@ def _role(item: dict[str, Any]) -> Role:
     if item["role"] not in ROLES:
         raise ValueError(f"role {item['role']!r} is none of {', '.join(sorted(ROLES - {''}))}")
     return Role(item["role"], _when(item["when"]), bool(item.get("shadow", False)))
+
+
+def _record(item: dict[str, Any]) -> Record:
+    if not item.get("input") and not item.get("output"):
+        raise ValueError("[records] must say where the input or the output of a record is")
+    if unknown := item.keys() - {"input", "output", "message"}:
+        raise ValueError(f"[records] knows no {sorted(unknown)[0]!r}")
+    return Record(item.get("input", ()), item.get("output", ()), item.get("message", ""))
 
 
 def _when(conditions: dict[str, Any]) -> When:
