@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from tests.support.captures import fresh, fresh_records
-from tests.support.resolving import differences, expected_outcomes, outcome
+from tests.support.resolving import differences, expected_outcomes, outcome, records_of
 from tests.support.up import Up, running_up
 
 EXPECTED = expected_outcomes()
@@ -67,8 +67,10 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[
         end = time.monotonic() + SETTLED_S
         while True:
             everything = {table: _rows(api, table) for table in TABLES}
-            found = {name: outcome(_of(everything, traces[name])) for name in EXPECTED}
-            if time.monotonic() > end or not any(differences(EXPECTED[name], found[name]) for name in EXPECTED):
+            mine = {name: _of(everything, traces[name]) for name in EXPECTED}
+            found = {name: outcome(rows) | {"untold": _untold(rows)} for name, rows in mine.items()}
+            awaited = any(differences(EXPECTED[name], found[name]) or _awaits(name, found[name]) for name in EXPECTED)
+            if time.monotonic() > end or not awaited:
                 break
             time.sleep(0.25)
         yield found
@@ -82,6 +84,21 @@ def _rows(api: httpx.Client, table: str) -> list[dict[str, Any]]:
 
 def _of(everything: dict[str, list[dict[str, Any]]], traces: list[str]) -> dict[str, list[dict[str, Any]]]:
     return {table: [row for row in rows if row["trace_id"] in traces] for table, rows in everything.items()}
+
+
+def _untold(rows: dict[str, list[dict[str, Any]]]) -> int:
+    return sum(not call["input"] for call in rows["model_calls"])
+
+
+def _awaits(name: str, found: dict[str, Any]) -> bool:
+    """Whether contents are missing that came as log records."""
+    return bool(records_of(name) and found["untold"])
+
+
+@pytest.mark.parametrize("name", [name for name in EXPECTED if records_of(name)])
+def test_contents_of_log_records(stored: dict[str, dict[str, Any]], name: str) -> None:
+    """Every model call has its input, although the spans came without."""
+    assert stored[name]["untold"] == 0
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -46,7 +46,8 @@ def _read(name: str) -> ExportTraceServiceRequest:
 
 
 def _ended_ns(requests: Sequence[ExportTraceServiceRequest]) -> int:
-    return max(span.end_time_unix_nano for request in requests for span in _spans(request))
+    ends: list[int] = [span.end_time_unix_nano for request in requests for span in _spans(request)]
+    return max(ends)
 
 
 def _records(request: ExportLogsServiceRequest) -> Iterator[Any]:

@@ -209,7 +209,9 @@ class OddRequests:
             source for _, held in records.values() for source in (*held.input, *held.output) if source != "$body"
         ]
         held = {source: self._value() for source in self._some(sources, 0.3)}
-        body = self._random.choice((None, {}, [], self._value(), {"content": self._value()}, {"message": {"a": 1}}))
+        body: Any = self._random.choice(
+            (None, {}, [], self._value(), {"content": self._value()}, {"message": {"a": 1}})
+        )
         return self._misplaced(content(event, number, body, self._shuffled(held), at_ms=number + 7))
 
     def _misplaced(self, made: LogRecord) -> LogRecord:
