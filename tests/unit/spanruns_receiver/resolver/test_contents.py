@@ -105,6 +105,16 @@ def test_messages_of_one_moment(bench: Bench) -> None:
     assert found["model_calls"][0]["output"] == '[{"role":"assistant","content":"x"}]'
 
 
+def test_records_that_come_again(bench: Bench) -> None:
+    """A repeated request changes nothing."""
+    records = [said("gen_ai.user.message", "q", 5), said("gen_ai.choice", "a", 6), said("gen_ai.choice", "b", 7)]
+    once = told(bench, *records)
+    bench.receive(logs_request(records[:2]), signal="logs")
+    bench.resolve()
+    assert bench.everything() == once
+    assert [len(json.loads(once["model_calls"][0][name])) for name in ("input", "output")] == [1, 2]
+
+
 def test_long_contents(bench: Bench) -> None:
     """They are cut as those of spans are, and keep their sizes."""
     text = "é" * (CONTENT_LIMIT + 10)
