@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +14,10 @@ _ABOUT = frozenset(("role", "id", "index", "finish_reason"))
 
 _ELIDED = "<elided>"
 """What Google's libraries put where content is not to be told."""
+
+
+_ENCODER, _DECODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")), json.JSONDecoder()
+_BETWEEN = re.compile(r"[\s,]*")
 
 
 class Content(NamedTuple):
@@ -43,10 +48,10 @@ def joined(messages: Iterable[Message]) -> Content:
 
 
 def tool_contents(text: bytes) -> Iterator[tuple[bytes, str, Content]]:
-    """What a text says of tool calls: a call's id, `input` or `output`, and its arguments or result. Nothing where it was cut."""
-    said = _parsed(text)
-    for message in said if isinstance(said, list) else [said]:
-        for id_, column, value in _of_tools(message) if isinstance(message, dict) else ():
+    """What a text says of tool calls: a call's id, `input` or `output`, and its arguments or result. Of one that was cut what comes
+    before the message in which it ends."""
+    for message in _objects(_members(text) if text.startswith(b"[") else [_parsed(text)]):
+        for id_, column, value in _of_tools(message):
             if isinstance(id_, str) and id_ and value not in (None, "", _ELIDED):
                 whole = value.encode(errors="replace") if isinstance(value, str) else _json(value)
                 yield id_.encode(errors="replace"), column, Content(cut(whole), len(whole))
@@ -101,6 +106,18 @@ def _with_speaker(message: Message) -> Content:
     return Content(made, len(made))
 
 
+def _members(text: bytes) -> list[Any]:
+    """The members of a JSON array that may be cut."""
+    array, at = text.decode(errors="replace"), 1
+    members: list[Any] = []
+    while True:
+        try:
+            member, at = _DECODER.raw_decode(array, _BETWEEN.match(array, at).end())  # type: ignore[union-attr]
+        except (ValueError, RecursionError):
+            return members
+        members.append(member)
+
+
 def _parsed(text: bytes) -> Any:
     try:
         return json.loads(text)
@@ -109,4 +126,4 @@ def _parsed(text: bytes) -> Any:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return _ENCODER.encode(value).encode(errors="replace")

@@ -106,4 +106,13 @@ def test_what_messages_say_of_tool_calls(said: Any, expected: list[tuple[bytes, 
     """Arguments and results by the call's id, in every shape that emitters have."""
     found = list(tool_contents(json.dumps(said).encode()))
     assert found == [(id_, column, Content(text, len(text))) for id_, column, text in expected]
-    assert list(tool_contents(json.dumps(said).encode()[:-1])) == []
+
+
+def test_a_conversation_that_was_cut_says_what_comes_before() -> None:
+    """Message by message; a message alone says nothing where it ends early."""
+    calls = [{"tool_calls": [{"id": f"c{n}", "function": {"arguments": "é"}}]} for n in range(3)]
+    text = json.dumps(calls, ensure_ascii=False).encode()
+    for cut, ids in ((text, 3), (text[:-1], 3), (text[:-2], 2), (text[: len(text) // 2], 1), (b"[", 0), (b"[x", 0)):
+        assert [id_ for id_, _, _ in tool_contents(cut)] == [f"c{n}".encode() for n in range(ids)]
+    assert list(tool_contents(json.dumps(calls[0]).encode()[:-1])) == []
+    assert list(tool_contents(b"[" * 100_000)) == []
