@@ -75,15 +75,14 @@ def with_contents(facts: Table) -> Table:
 def _filled(facts: Table, column: str, place: Ints, contents: Sequence[Content]) -> Table:
     """The facts with the content at `place` (-1: none) where they have none of their own, or an empty object instead."""
     own, sizes = facts[column], facts[f"{column}_size"]
-    short = np.flatnonzero((sizes == len(b"{}")) & (place >= 0))
-    bare = short[[text in _BARE for text in own.packed(short)]]
-    if len(bare):
-        own, sizes = own.take(np.where(np.isin(np.arange(len(facts)), bare), -1, np.arange(len(facts)))), sizes.copy()
-        sizes[bare] = 0
-    place = np.where(sizes > 0, -1, place)
-    texts = Texts.of([string(content.text) for content in contents]).take(place)
-    size = np.array([*(content.size for content in contents), 0], sizes.dtype)[place]
-    return facts.with_column(column, either(own, texts)).with_column(f"{column}_size", np.maximum(sizes, size))
+    told = np.array([*(content.size for content in contents), 0], sizes.dtype)[place]
+    lacks = sizes == 0
+    short = np.flatnonzero((sizes == len(b"{}")) & (told > 0))
+    lacks[short] = [text in _BARE for text in own.packed(short)]
+    given = lacks & (told > 0)
+    texts = Texts.of([string(content.text) for content in contents]).take(np.where(given, place, -1))
+    texts = either(texts, own)
+    return facts.with_column(column, texts).with_column(f"{column}_size", np.where(given, told, sizes))
 
 
 def _with_tool_contents(facts: Table, pieces: Sequence[_Piece]) -> Table:

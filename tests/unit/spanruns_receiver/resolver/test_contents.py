@@ -67,6 +67,13 @@ def test_an_empty_object_on_the_span_is_no_content(bench: Bench, own: str) -> No
     assert contents(found["model_calls"][0]) == ["asked", 5, "ok", 2]
 
 
+def test_an_empty_object_stays_where_no_record_knows_more(bench: Bench) -> None:
+    """A record that says nothing of the input leaves it as it is."""
+    record = content(DETAILS, 2, of={"gen_ai.output.messages": "told"}, at_ms=5)
+    found = told(bench, record, of={"gen_ai.input.messages": "{}"})
+    assert contents(found["model_calls"][0]) == ["{}", 2, "told", 4]
+
+
 def test_contents_of_a_span_win(bench: Bench) -> None:
     """Input and output each for itself."""
     record = content(DETAILS, 2, of={"gen_ai.input.messages": "asked", "gen_ai.output.messages": "told"}, at_ms=5)
