@@ -11,6 +11,7 @@ import numpy as np
 from spanruns_schema.dialects.mapping import CONTENT
 
 from spanruns_receiver.resolver.columns import ROLES, Bools, Columns, Event, Ints, Keys, Role
+from spanruns_receiver.resolver.joins import places
 from spanruns_receiver.resolver.messages import Content, Message, joined, tool_contents
 from spanruns_receiver.resolver.table import Labels, Table, Texts, either, string, unpacked
 
@@ -48,10 +49,10 @@ def apart(facts: Columns) -> tuple[Columns, Columns]:
 
 
 def note(spans: Columns, contents: Columns) -> None:
-    """Write down in `spans` (FACT, by key) which of them have contents in records."""
+    """Write down in `spans` (FACT) which of them have contents in records."""
     if not len(contents):
         return
-    place = _places(spans["span_key"], contents["parent_key"])
+    place = places(contents["parent_key"], spans["span_key"])
     for name in ("has_input", "has_output"):
         told = (place >= 0) & (contents[name] > 0)
         spans[name][place[told]] = 1
@@ -67,7 +68,7 @@ def with_contents(facts: Table) -> Table:
     pieces = sorted(set(_pieces(facts.take(np.flatnonzero(is_content)))))
     facts = facts.take(np.flatnonzero(~is_content))
     keys, inputs, outputs = _assembled(pieces)
-    place = _places(keys, facts["span_key"])
+    place = places(facts["span_key"], keys)
     facts = _filled(_filled(facts, "input", place, inputs), "output", place, outputs)
     return _with_tool_contents(facts, pieces)
 
@@ -105,14 +106,6 @@ def _with_tool_contents(facts: Table, pieces: Sequence[_Piece]) -> Table:
         place[calls] = [number.get(call, -1) for call in asked]
         facts = _filled(facts, column, place, [*contents.values()])
     return facts
-
-
-def _places(keys: Keys, of: Keys) -> Ints:
-    """Where among `keys`, which are in order, each of the others stands; -1 where it does not."""
-    if not len(keys):
-        return np.full(len(of), -1, np.int64)
-    place = np.minimum(np.searchsorted(keys, of), len(keys) - 1)
-    return np.where(keys[place] == of, place, -1)
 
 
 def _assembled(pieces: Sequence[_Piece]) -> tuple[Keys, list[Content], list[Content]]:
