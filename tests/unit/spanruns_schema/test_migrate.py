@@ -102,7 +102,7 @@ def test_several_may_apply_at_once(empty: EmbeddedStore) -> None:
 
 def test_store_of_one_writer_has_no_views_on_its_raw_tables(empty: EmbeddedStore) -> None:
     """A store that others no longer write to loses them, and gets them back; each time everything is applied."""
-    mapping = {"span_facts_mv", "event_facts_mv"}
+    mapping = {"span_facts_mv", "event_facts_mv", "content_facts_mv"}
 
     def on_facts() -> set[str]:
         found = rows(
