@@ -41,5 +41,5 @@ def matches(keys: Keys, among: Keys) -> tuple[Ints, Ints]:
 
 def _arrays(keys: Keys, among: Keys) -> tuple[Keys, Keys]:
     # A column stands in its block where it may, not where a processor reads eight bytes at once.
-    left, right = (np.require(column, np.uint64, "CA") for column in (keys, among))
+    left, right = (np.require(column, np.uint64, ["C", "A"]) for column in (keys, among))
     return left, right
