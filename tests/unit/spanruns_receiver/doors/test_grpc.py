@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -61,6 +63,16 @@ def details(error: grpc.RpcError) -> tuple[status_pb2.Status, error_details_pb2.
     )
 
 
+def counted(front: Front, outcome: str, times: int) -> bool:
+    """Whether so many calls have this outcome, now or soon: a cancelled one is counted after the client knows."""
+    deadline = time.monotonic() + 10
+    while (
+        found := front.count("requests_total", door="grpc", outcome=outcome)
+    ) < times and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found == times
+
+
 @pytest.mark.parametrize("signal", SIGNALS)
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_accepted(front: Front, channel: grpc.Channel, signal: Signal, compression: grpc.Compression) -> None:
@@ -91,14 +103,16 @@ def test_malformed(channel: grpc.Channel) -> None:
     assert status.message == error.details()
 
 
-def test_too_large(channel: grpc.Channel) -> None:
-    """A request somewhat over the limit is told so by us, one far over by gRPC; neither is repeated."""
+def test_too_large(front: Front, channel: grpc.Channel) -> None:
+    """A request somewhat over the limit is told so by us, one far over by gRPC; neither is repeated, both are counted."""
     error = refused(channel, bytes(100_001))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "100001 bytes" in error.details()
     error = refused(channel, bytes(1_000_000))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "google.rpc.retryinfo-bin" not in dict(error.trailing_metadata())
+    assert counted(front, "TooLarge", 1)
+    assert counted(front, "NoMessage", 1)
 
 
 def test_bomb(front: Front, channel: grpc.Channel) -> None:
@@ -178,6 +192,54 @@ def test_many_calls_at_once(front: Front, channel: grpc.Channel) -> None:
         answers = list(pool.map(lambda n: call(channel, traces(n)), range(300)))
     assert answers == [b""] * 300
     assert len(contents(front.spool)) == 300
+
+
+def never(until: threading.Event) -> Iterator[bytes]:
+    """The messages of a call that sends none."""
+    until.wait(30)
+    yield from ()
+
+
+def test_calls_that_send_nothing(tmp_path: Path) -> None:
+    """However many calls never send their message, they are cancelled after a while, and others are answered."""
+    flags = {"body_timeout_s": 0.5, "door_threads": 4, "min_free_bytes": 0}
+    over = threading.Event()
+    with running_front(tmp_path, **flags) as front, grpc.insecure_channel(f"127.0.0.1:{front.grpc_port}") as channel:
+        silent = [channel.stream_unary(NAMES["traces"].grpc_method).future(never(over)) for _ in range(12)]
+        assert call(channel, traces(1)) == b""
+        assert {future.code() for future in silent} == {grpc.StatusCode.CANCELLED}
+        over.set()
+        assert counted(front, "NotOtlp", 12)
+
+
+def test_stranger_is_refused_before_the_message(tmp_path: Path) -> None:
+    """Without a token nothing is waited for, nor read."""
+    over = threading.Event()
+    with (
+        running_front(tmp_path, ingest_tokens="secret") as front,
+        grpc.insecure_channel(f"127.0.0.1:{front.grpc_port}") as channel,
+    ):
+        silent = channel.stream_unary(NAMES["traces"].grpc_method).future(never(over), timeout=20)
+        assert silent.code() is grpc.StatusCode.UNAUTHENTICATED
+        over.set()
+
+
+def test_call_without_a_message(channel: grpc.Channel) -> None:
+    """A call that ends without a message is INVALID_ARGUMENT."""
+    with pytest.raises(grpc.RpcError) as refused:
+        channel.stream_unary(NAMES["traces"].grpc_method)(iter(()), timeout=20)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_call_that_is_cancelled(front: Front, channel: grpc.Channel) -> None:
+    """A client that goes away before its message has come leaves nothing behind."""
+    over = threading.Event()
+    silent = channel.stream_unary(NAMES["traces"].grpc_method).future(never(over))
+    assert call(channel, traces(1)) == b""
+    silent.cancel()
+    over.set()
+    assert counted(front, "NoMessage", 1)
+    assert call(channel, traces(2)) == b""
 
 
 def test_port_that_is_taken(front: Front) -> None:
