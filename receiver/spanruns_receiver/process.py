@@ -16,12 +16,13 @@ from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import Store
 
 from spanruns_receiver import health as health_of_process
-from spanruns_receiver.admit import Admission, MemoryBudget
+from spanruns_receiver.admit import Admission
 from spanruns_receiver.decode import decoder_name
 from spanruns_receiver.doors.cors import with_cors
 from spanruns_receiver.doors.grpc import GrpcDoor
 from spanruns_receiver.doors.http import HttpDoor
 from spanruns_receiver.health import Health
+from spanruns_receiver.memory import MemoryBudget
 from spanruns_receiver.opening import OpeningStore
 from spanruns_receiver.ready import told_in
 from spanruns_receiver.recent import RecentRequests

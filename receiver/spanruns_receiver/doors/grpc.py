@@ -148,7 +148,8 @@ def _export(
         try:
             tokens.check(dict(context.invocation_metadata()).get("authorization"))
             request = patience.read(messages, context, arrived_at)
-            result = exporter.export(signal, request, door="grpc")
+            with exporter.memory.share(len(request)):
+                result = exporter.export(signal, request, door="grpc")
             return response(signal, result).SerializeToString()
         except Exception as error:
             exporter.refused("grpc", error)

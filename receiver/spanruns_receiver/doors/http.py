@@ -21,6 +21,7 @@ from spanruns_receiver.doors.auth import BearerTokens
 from spanruns_receiver.doors.body import decoder_of, read_body
 from spanruns_receiver.doors.status import NotOtlp, message_of, retry_after_s, rpc_status, status_of
 from spanruns_receiver.health import CONTENT_TYPE, Health
+from spanruns_receiver.memory import MemoryShare
 from spanruns_receiver.settings import Settings
 from spanruns_receiver.signals import NAMES, ExportResult, Signal, response
 from spanruns_receiver.spool import can_be_alone
@@ -128,8 +129,9 @@ class HttpDoor:
             self._tokens.check(headers.get("authorization"))
             if content_type == TEXT:
                 raise NotOtlp(f"send {PROTOBUF} or {JSON}, not {headers.get('content-type')!r}", 415)
-            payload = await self._read(headers, body)
-            result = await self._handled(self._export, signal, payload, content_type, headers.get(AGAIN))
+            with self._admission.memory.share() as memory:
+                payload = await self._read(headers, body, memory)
+                result = await self._handled(self._export, signal, payload, content_type, headers.get(AGAIN), memory)
         except _DisconnectedError:
             raise
         except Exception as error:
@@ -138,7 +140,7 @@ class HttpDoor:
             return _refusal(error, content_type)
         return Answer(200, content_type, _rendered(response(signal, result), content_type))
 
-    async def _read(self, headers: dict[str, str], body: _Body) -> bytes:
+    async def _read(self, headers: dict[str, str], body: _Body, memory: MemoryShare) -> bytes:
         limit = self._admission.max_request_bytes
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
@@ -146,7 +148,7 @@ class HttpDoor:
         decoder = decoder_of(headers.get("content-encoding", ""))
         try:
             async with asyncio.timeout(self._body_timeout_s):
-                return await read_body(body.chunks(), decoder, limit, self._admission.memory)
+                return await read_body(body.chunks(), decoder, limit, memory)
         except TimeoutError as error:
             raise NotOtlp(f"the body did not come within {self._body_timeout_s} s", 408) from error
 
@@ -160,10 +162,14 @@ class HttpDoor:
         finally:
             self._inside -= 1
 
-    def _export(self, signal: Signal, body: bytes, content_type: str, again: str | None) -> ExportResult:
+    def _export(
+        self, signal: Signal, body: bytes, content_type: str, again: str | None, memory: MemoryShare
+    ) -> ExportResult:
         if content_type == JSON:
-            with self._admission.memory.hold(len(body) * _JSON_MEMORY_FACTOR):
-                body = to_protobuf(signal, body)
+            parsed_bytes = len(body) * _JSON_MEMORY_FACTOR
+            memory.take(parsed_bytes)
+            body = to_protobuf(signal, body)
+            memory.give(parsed_bytes)
         table = again if again and can_be_alone(again) else ""
         return self._admission.export(signal, body, door="http", again=again is not None, table=table)
 

@@ -15,6 +15,7 @@ import trustme
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from spanruns_receiver.doors.grpc import GrpcDoor
+from spanruns_receiver.memory import MemoryBudget
 from spanruns_receiver.settings import load_settings
 from spanruns_receiver.signals import NAMES, SIGNALS, Exporter, ExportResult, Signal
 from spanruns_schema.errors import ConfigError
@@ -159,6 +160,8 @@ def test_bearer_token(tmp_path: Path) -> None:
 
 class Broken:
     """An exporter with a mistake in it."""
+
+    memory = MemoryBudget(10**9)
 
     def export(self, signal: Signal, payload: bytes, *, door: str) -> ExportResult:
         """Fail as nobody expected."""

@@ -281,3 +281,27 @@ def test_overload_of_the_threads(tmp_path: Path) -> None:
             gate.set()
             codes = sorted(future.result().status_code for future in sent)
         assert codes == [200] * 9 + [503] * 11
+
+
+def test_requests_that_wait_for_a_thread_are_in_memory(tmp_path: Path) -> None:
+    """They are counted until they are answered, and refused where there is no memory for more."""
+    more = {"max_memory_bytes": 2**20, "max_request_bytes": 2**19, "door_threads": 1, "min_free_bytes": 0}
+    with running_front(tmp_path, **more) as front:
+        gate = threading.Event()
+        export = front.admission.export
+
+        def slow(*args: object, **named: object) -> object:
+            gate.wait(20)
+            return export(*args, **named)  # type: ignore[arg-type]
+
+        front.admission.export = slow  # type: ignore[method-assign,assignment]
+        with httpx.Client(base_url=front.url, timeout=30) as client, ThreadPoolExecutor(8) as pool:
+            large = [traces(*range(n * 10_000, n * 10_000 + 7000)) for n in range(1, 7)]
+            assert 2 * len(large[0]) < 2**20 < 3 * len(large[0])
+            sent = [pool.submit(client.post, "/v1/traces", content=body, headers=PROTOBUF) for body in large]
+            refused = list(itertools.islice(as_completed(sent, 20), 4))
+            assert [future.result().status_code for future in refused] == [503] * 4
+            assert front.admission.memory.used_bytes == 2 * len(large[0])
+            gate.set()
+            assert sorted(future.result().status_code for future in sent) == [200] * 2 + [503] * 4
+        assert front.admission.memory.used_bytes == 0
