@@ -19,7 +19,7 @@ from spanruns_receiver.signals import Signal
 from spanruns_receiver.spool.dead import DeadLetter, DeadLetters
 from spanruns_receiver.spool.plan import Plan, read_plan
 from spanruns_receiver.spool.record import Record
-from spanruns_receiver.spool.segment import SUFFIX, Segment
+from spanruns_receiver.spool.segment import Segment, seeds_in, segment_paths
 
 _REQUESTS: dict[Signal, type[Message]] = {
     "traces": ExportTraceServiceRequest,
@@ -46,7 +46,7 @@ def inspect(directory: Path) -> Summary:
     """Count what is in the spool in `directory`; raises `NotFound` when there is none."""
     if not directory.is_dir():
         raise NotFound(f"there is no spool in {directory}: set --data")
-    paths = sorted(directory.glob(f"*{SUFFIX}"))
+    paths = segment_paths(directory)
     requests = items = 0
     oldest_ns: int | None = None
     for record in waiting(directory):
@@ -85,8 +85,10 @@ def content(directory: Path, name: str) -> str:
 
 def _waiting(directory: Path) -> Iterator[Record]:
     plan = read_plan(directory / "plan")
-    for path in sorted(directory.glob(f"*{SUFFIX}")):
-        segment = Segment.open(path, read_only=True)
+    paths = segment_paths(directory)
+    seeds = seeds_in(paths)
+    for path in paths:
+        segment = Segment.open(path, seeds, read_only=True)
         if segment is None:
             continue
         with closing(segment):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +89,12 @@ class Spool:
         self._limits = limits
         self._segment_bytes = min(limits.segment_bytes, max(limits.max_bytes // 8, 4096))
         self._clock = clock
-        self._lock_file = DirectoryLock(directory)
-        self._plan_file = PlanFile(directory / "plan")
-        self.dead = DeadLetters(directory / "dead")
-        self._segments = Segments(directory, on_damage)
+        with ExitStack() as opened:
+            self._lock_file = opened.enter_context(closing(DirectoryLock(directory)))
+            self._plan_file = opened.enter_context(closing(PlanFile(directory / "plan")))
+            self.dead = DeadLetters(directory / "dead")
+            self._segments = Segments(directory, on_damage)
+            opened.pop_all()
         self._tail = Tail(_TAIL_BYTES)
         self.next_sequence = max(1, self._plan_file.plan.next_sequence, self._segments.next_sequence)
         youngest = self._segments.youngest

@@ -95,6 +95,21 @@ def segment_seed(data: bytes | memoryview) -> int | None:
     return seed if magic == SEGMENT_MAGIC else None
 
 
+def seeds_of_damaged(data: bytes) -> Iterator[int]:
+    """What the seed in a damaged segment header may be: as it is there, or with one bit turned over."""
+    _, seed = _SEGMENT.unpack_from(data)
+    yield seed
+    yield from (seed ^ 1 << bit for bit in range(64))
+
+
+def is_of_newer_version(data: bytes) -> bool:
+    """Whether these are the header of a segment of a newer version and at least one record."""
+    family = SEGMENT_MAGIC.rstrip(b"0123456789")
+    version = data[len(family) : len(SEGMENT_MAGIC)]
+    is_newer = version.isdigit() and int(version) > int(SEGMENT_MAGIC[len(family) :])
+    return data.startswith(family) and is_newer and len(data) > SEGMENT_HEADER_BYTES + HEADER_BYTES
+
+
 def pack_header(record: Record) -> bytes:
     """The header that goes before a payload."""
     kind = SIGNALS.index(record.signal) | _TABLES.index(record.table) << 8
