@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from spanruns_schema.errors import StoreUnavailable
+from spanruns_schema.errors import ConfigError, StoreUnavailable
 from spanruns_schema.store import Store
 
 from spanruns_receiver import health as health_of_process
@@ -24,7 +24,7 @@ from spanruns_receiver.doors.http import HttpDoor
 from spanruns_receiver.health import Health
 from spanruns_receiver.memory import MemoryBudget
 from spanruns_receiver.opening import OpeningStore
-from spanruns_receiver.ready import told_in
+from spanruns_receiver.ready import clear, told_in
 from spanruns_receiver.recent import RecentRequests
 from spanruns_receiver.serve import Tls, WebServer, listen
 from spanruns_receiver.settings import Settings
@@ -99,8 +99,7 @@ class Process:
 
     def _start(self, stack: ExitStack) -> Ports:
         settings = self._settings
-        if settings.ready_file:
-            settings.ready_file.unlink(missing_ok=True)
+        clear(settings.ready_file)
         health_of_process.install(self.health)
         self.health.metrics.decoder.info({"name": decoder_name()})
         sockets = {
@@ -149,7 +148,13 @@ class Process:
             self.health.metrics.spool_damaged_bytes.inc(damage.size_bytes)
 
         limits = SpoolLimits(self._settings.max_spool_bytes, self._settings.min_free_bytes)
-        return Spool(self._settings.data / "spool", limits, on_damage=damaged)
+        data = self._settings.data
+        try:
+            return Spool(data / "spool", limits, on_damage=damaged)
+        except OSError as error:
+            raise ConfigError(
+                f"the data directory {data} cannot be used ({error}): change its rights, or set --data (SPANRUNS_DATA)"
+            ) from error
 
     def _store(self) -> Store:
         store = OpeningStore(self._settings.store_url, shared=not self._settings.embedded)
@@ -242,10 +247,10 @@ def read_running(data: Path) -> dict[str, Any] | None:
     from spanruns_receiver.spool.lock import is_locked
 
     try:
-        told: dict[str, Any] = json.loads((data / RUNNING_FILE).read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError):
+        told: Any = json.loads((data / RUNNING_FILE).read_bytes())
+    except (OSError, ValueError):
         return None
-    return told if is_locked(data / "spool") else None
+    return told if isinstance(told, dict) and is_locked(data / "spool") else None
 
 
 def _app(module: str, store: Store, settings: Settings) -> Any:

@@ -139,7 +139,8 @@ def _plan_in(body: bytes) -> Plan:
     raw: dict[str, Any] = json.loads(body)
     try:
         batches = tuple(
-            Batch(**{**batch, "items": tuple(batch["items"]) if batch["items"] else None}) for batch in raw["batches"]
+            Batch(**{**batch, "items": tuple(batch["items"]) if batch.get("items") else None})
+            for batch in raw["batches"]
         )
     except TypeError as error:  # a field that this version does not have
         raise ConfigError(_NEWER) from error
