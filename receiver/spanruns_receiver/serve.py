@@ -27,6 +27,20 @@ class Tls:
     key: Path
     client_ca: Path | None = None
 
+    def check(self) -> None:
+        """Raises `ConfigError` when the files are not what they should be, or do not belong together."""
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(self.certificate, self.key, password="")
+            if self.client_ca:
+                context.load_verify_locations(self.client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"the files that SPANRUNS_TLS_ settings name cannot be used ({error}): set a PEM certificate chain, its unencrypted "
+                "PEM key, and PEM authorities"
+            ) from error
+
 
 def listen(host: str, port: int, setting: str, *, reuse_port: bool = False) -> socket.socket:
     """A socket that is bound and takes connections from now on; `setting` is the field that sets the port.
@@ -125,12 +139,10 @@ def _config(app: Any, tls: Tls | None) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE_S,
     )
     if tls is not None:
+        tls.check()
         config.ssl_certfile = str(tls.certificate)
         config.ssl_keyfile = str(tls.key)
         config.ssl_ca_certs = str(tls.client_ca) if tls.client_ca else None
         config.ssl_cert_reqs = ssl.CERT_REQUIRED if tls.client_ca else ssl.CERT_NONE
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the files that SPANRUNS_TLS_ settings name cannot be used: {error}") from error
+    config.load()
     return config

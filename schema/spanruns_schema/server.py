@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from spanruns_schema.engine import error_of, insert_statement, with_settings
 from spanruns_schema.errors import ConfigError, StoreError, StoreUnavailable
-from spanruns_schema.store import DATABASE, Parameter, Parameters, Settings, literal
+from spanruns_schema.store import DATABASE, Parameter, Parameters, Settings, literal, without_credentials
 
 AUTHENTICATION_FAILED = 516
 
@@ -37,7 +37,9 @@ class ServerStore:
             ) from error
         parts = urlsplit(url)
         if not parts.hostname:
-            raise ConfigError(f"store {url!r} names no host: use clickhouse://user:password@host:8123/database")
+            raise ConfigError(
+                f"store {without_credentials(url)!r} names no host: use clickhouse://user:password@host:8123/database"
+            )
         database = parts.path.strip("/") or DATABASE
         try:
             client = clickhouse_connect.get_client(

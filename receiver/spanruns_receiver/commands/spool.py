@@ -12,7 +12,7 @@ from rich.table import Table
 
 from spanruns_receiver import options
 from spanruns_receiver.process import read_running
-from spanruns_receiver.settings import Settings, load_settings
+from spanruns_receiver.settings import Settings, load_settings, to_ask
 from spanruns_receiver.signals import NAMES
 
 if TYPE_CHECKING:
@@ -104,12 +104,11 @@ def _send(settings: Settings, running: dict[str, Any], letter: DeadLetter, paylo
 
     from spanruns_receiver.doors.http import AGAIN, PROTOBUF
 
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(running["host"], running["host"])  # noqa: S104
     scheme = "https" if settings.tls_certificate else "http"
     headers = {"content-type": PROTOBUF, AGAIN: letter.table}
     if settings.ingest_tokens:
         headers["authorization"] = f"Bearer {settings.ingest_tokens[0].get_secret_value()}"
-    url = f"{scheme}://{host}:{running['otlp_http']}{NAMES[letter.signal].http_path}"
+    url = f"{scheme}://{to_ask(running['host'])}:{running['otlp_http']}{NAMES[letter.signal].http_path}"
     request = urllib.request.Request(url, payload, headers, method="POST")  # noqa: S310 (our own process)
     context = ssl._create_unverified_context() if scheme == "https" else None  # noqa: S323 (the same)
     try:

@@ -16,7 +16,8 @@ from spanruns_schema.errors import ConfigError, Malformed, SpanrunsError
 
 from spanruns_receiver.doors.auth import BearerTokens
 from spanruns_receiver.doors.status import NotOtlp, message_of, retry_info, rpc_status, status_of
-from spanruns_receiver.settings import Settings
+from spanruns_receiver.serve import Tls
+from spanruns_receiver.settings import Settings, in_url
 from spanruns_receiver.signals import NAMES, Exporter, Signal, response
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class GrpcDoor:
             ],
         )
         try:
-            self.port = self._open(f"{settings.host}:{settings.grpc_port}", settings)
+            self.port = self._open(f"{in_url(settings.host)}:{settings.grpc_port}", settings)
         except RuntimeError as error:
             raise ConfigError(
                 f"port {settings.grpc_port} on {settings.host} cannot be opened for gRPC: "
@@ -75,8 +76,10 @@ class GrpcDoor:
         if settings.tls_certificate is None or settings.tls_key is None:
             return int(self._server.add_insecure_port(address))
         client_ca = _read(settings.tls_client_ca) if settings.tls_client_ca else None
+        pair = (_read(settings.tls_key), _read(settings.tls_certificate))
+        Tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca).check()
         credentials = grpc.ssl_server_credentials(
-            [(_read(settings.tls_key), _read(settings.tls_certificate))],
+            [pair],
             root_certificates=client_ca,
             require_client_auth=client_ca is not None,
         )

@@ -253,11 +253,22 @@ def test_wrong_credentials_are_a_configuration_error(clickhouse: ClickHouseProce
     assert PASSWORD not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["clickhouse:///spanruns", "postgres://host/db"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "clickhouse:///spanruns",
+        "clickhouse://me:secret-word@/spanruns",
+        "clickhouse://me:secret-word@host:http/spanruns",
+        "clickhouse://me:secret-word@host:99999/spanruns",
+        "clickhouse://me:secret-word@[::1/spanruns",
+        "postgres://me:secret-word@host/db",
+    ],
+)
 def test_an_address_that_cannot_work_is_a_configuration_error(url: str) -> None:
-    """The message shows what an address looks like."""
-    with pytest.raises(ConfigError, match="clickhouse://user:password@host:8123/database"):
+    """The message shows what an address looks like, and no password."""
+    with pytest.raises(ConfigError, match="clickhouse://user:password@host:8123/database") as refused:
         open_store(url)
+    assert "secret-word" not in str(refused.value)
 
 
 def test_a_server_needs_no_default_database(clickhouse: ClickHouseProcess) -> None:

@@ -12,6 +12,12 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from spanruns_receiver.doors.grpc import GrpcDoor
@@ -285,6 +291,28 @@ def test_tls_and_client_certificates(tmp_path: Path) -> None:
         for other in (None, stranger):
             with secure(front.grpc_port, other) as channel:
                 assert refused(channel, traces(1)).code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_ipv6() -> None:
+    """An IPv6 address opens an IPv6 port, and the doors of one process have it alike."""
+    with door_of(Broken(), host="::1") as door, grpc.insecure_channel(f"[::1]:{door.port}") as channel:
+        assert refused(channel, b"").code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_tls_files_that_do_not_fit(tmp_path: Path, encrypted: bool) -> None:
+    """The message is about the files, not about the port; nobody is asked for a password."""
+    certificate = trustme.CA().issue_cert("localhost")
+    chain, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.cert_chain_pems[0].write_to_path(str(chain))
+    if encrypted:
+        loaded = load_pem_private_key(certificate.private_key_pem.bytes(), None)
+        password = BestAvailableEncryption(b"secret")
+        key.write_bytes(loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, password))
+    else:
+        trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(str(key))
+    with pytest.raises(ConfigError, match=r"SPANRUNS_TLS_ settings name cannot be used .*unencrypted PEM key"):
+        GrpcDoor(Broken(), load_settings(grpc_port=0, tls_certificate=chain, tls_key=key))
 
 
 def test_missing_tls_file(tmp_path: Path) -> None:
