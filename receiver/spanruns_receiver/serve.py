@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
 from spanruns_schema.errors import ConfigError
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from spanruns_receiver.settings import flag, variable
 
 _START_TIMEOUT_S = 30.0
 _KEEP_ALIVE_S = 75
+_HEAD_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,48 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leave.set)
 
 
+class _Http(H11Protocol):
+    """HTTP on one connection, which is closed when it begins no request in time.
+
+    uvicorn would hold it for as long as the client does, and a few thousand such are all the files that a process may open.
+    """
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the head of a first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and wait on where that was no whole head of a request."""
+        super().data_received(data)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        super().connection_lost(exc)
+        self._cease()
+
+    def _await_head(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._cease()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(_HEAD_TIMEOUT_S, self.transport.close)
+
+    def _cease(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Who offers another protocol, as Java's client offers HTTP/2, is answered in this one."""
+
+
 def _config(app: Any, tls: Tls | None) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
+        http=_Http,
         log_config=None,
         access_log=False,
         log_level="warning",

@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf.json_format import MessageToJson
@@ -61,9 +61,11 @@ class _Body:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._more = True
+        self.is_begun = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         while self._more:
+            self.is_begun = True
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise _DisconnectedError
@@ -115,7 +117,7 @@ class HttpDoor:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, scope: Scope, body: _Body) -> Answer:
-        path, method = scope["path"], scope["method"]
+        path, method = _path(scope["path"]), scope["method"]
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         if path in ("/healthz", "/readyz", "/metrics"):
             return self._told(path) if method in ("GET", "HEAD") else _refusal(_not_allowed("GET"), TEXT)
@@ -135,9 +137,14 @@ class HttpDoor:
         except _DisconnectedError:
             raise
         except Exception as error:
-            await self._discard(body)
             self._admission.refused("http", error)
-            return _refusal(error, content_type)
+            answer = _refusal(error, content_type)
+            if headers.get("expect", "").lower() == "100-continue" and not body.is_begun:
+                return replace(
+                    answer, headers=[*answer.headers, ("connection", "close")]
+                )  # it need not send its body at all
+            await self._discard(body)
+            return answer
         return Answer(200, content_type, _rendered(response(signal, result), content_type))
 
     async def _read(self, headers: dict[str, str], body: _Body, memory: MemoryShare) -> bytes:
@@ -199,6 +206,14 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     for phase in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{phase}.complete"})
+
+
+def _path(target: str) -> str:
+    """The path of a request's target, which may be a whole URL (RFC 9112, 3.2.2: a server must take it)."""
+    if target.startswith("/"):
+        return target
+    _, is_url, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if is_url else target
 
 
 def _content_type(headers: dict[str, str]) -> str:

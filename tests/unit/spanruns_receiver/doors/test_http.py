@@ -217,6 +217,31 @@ def test_slow_body(tmp_path: Path) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
 
 
+def test_refusal_before_the_body(front: Front) -> None:
+    """Who asks whether to send its body at all is refused without having sent it."""
+    head = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nExpect: 100-continue\r\n"
+    with socket.create_connection(("127.0.0.1", front.http_port), timeout=10) as connection:
+        connection.sendall(head + b"Content-Length: 5000000\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(1000), b""))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"connection: close" in answer.lower()
+    with socket.create_connection(("127.0.0.1", front.http_port), timeout=10) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(traces(1)))
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(traces(1))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("target", [b"/v1/traces", b"/v1/traces?from=here", b"http://proxied.example:4318/v1/traces"])
+def test_target_of_a_request(front: Front, target: bytes) -> None:
+    """A path, with a query too, or a whole URL, as HTTP allows it."""
+    body = traces(1)
+    with socket.create_connection(("127.0.0.1", front.http_port), timeout=10) as connection:
+        connection.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n" % target)
+        connection.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
 def test_client_that_goes_away(front: Front, client: httpx.Client) -> None:
     """A connection that breaks within a body leaves nothing behind."""
     with socket.create_connection(("127.0.0.1", front.http_port), timeout=10) as connection:
