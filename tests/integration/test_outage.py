@@ -97,6 +97,7 @@ def test_stop_while_clickhouse_is_away(tmp_path: Path, clickhouse: ClickHousePro
         send(up, 1, 2, start_ns=start_ns)
         assert up.stop() == 0
         assert "not everything is stored yet" in up.log
+        assert "urllib3" not in up.log, "an outage is told once, not with every attempt"
     clickhouse.start()
     with running_up(data, *store, command="receive"):
         assert stored(clickhouse, 2) == [1, 2]
