@@ -36,7 +36,10 @@ _log = logging.getLogger(__name__)
 # In the data directory while a process serves it: where that process can be asked.
 RUNNING_FILE = "running.json"
 _DOOR_GRACE_S = 5.0
-_RESOLVER_GRACE_S = 15.0
+# What a statement that runs when a stop comes is waited for. The embedded engine must not be closed under it; a server that does not
+# answer is left alone, as everything can be done again.
+_EMBEDDED_GRACE_S = 30.0
+_SERVER_GRACE_S = 1.0
 _EMBEDDED_POLL_S = 10.0
 
 
@@ -184,7 +187,7 @@ class Process:
         def end() -> None:
             stop.set()
             resolver.poke()
-            thread.join(_RESOLVER_GRACE_S)
+            thread.join(self._grace_s)
 
         thread.start()
         stack.callback(end)
@@ -237,8 +240,12 @@ class Process:
         for file in (self._settings.data / RUNNING_FILE, self._settings.ready_file):
             stack.enter_context(told_in(file, **ports.opened(), host=self._settings.host))
 
+    @property
+    def _grace_s(self) -> float:
+        return _EMBEDDED_GRACE_S if self._settings.embedded else _SERVER_GRACE_S
+
     def _drain(self, writer: Writer) -> None:
-        if not writer.stop(self._settings.drain_timeout_s):
+        if not writer.stop(self._settings.drain_timeout_s, leave_s=self._grace_s):
             _log.warning("not everything is stored yet; the rest waits in %s", self._settings.data / "spool")
 
 

@@ -33,6 +33,8 @@ class Inserter:
         self._metrics = metrics
         self._stop = stop
         self._failing_since: float | None = None
+        self.busy_s = 0.0
+        """What the inserts that were taken took, together."""
 
     def insert(
         self, table: str, block: Block, token: str, given: Mapping[str, str | int | float] | None = None
@@ -93,6 +95,7 @@ class Inserter:
             _log.warning("an insert into %s failed, requests wait in the spool: %s", table, error)
 
     def _succeeded(self, table: str, block: Block, seconds: float) -> None:
+        self.busy_s += seconds
         self._metrics.insert_seconds.labels(table).observe(seconds)
         self._metrics.batch_rows.labels(table).observe(block.rows)
         self._metrics.stored_rows.labels(table).inc(block.rows)
