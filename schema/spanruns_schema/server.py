@@ -106,7 +106,9 @@ class ServerStore:
     ) -> None:
         """Insert one ready block. The same `token` inserts once, however often it is sent."""
         statement = insert_statement(table, columns, token, settings)
-        self._call("raw_insert", insert_block=f"{statement} FORMAT {format}\n".encode() + block)
+        answer = self._call("raw_insert", insert_block=f"{statement} FORMAT {format}\n".encode() + block)
+        if not answer.query_id():  # every answer of ClickHouse has one; a login page of a proxy has none
+            raise StoreUnavailable("what took the insert was not ClickHouse: it gave no query id")
 
     def close(self) -> None:
         """Close the connection pool."""

@@ -6,6 +6,7 @@ import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,37 @@ def test_a_closed_store_refuses(directory: Path) -> None:
         store.close()
         with pytest.raises(StoreUnavailable):
             store.query("SELECT 1")
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """What stands in the place of ClickHouse and says yes to everything, like a proxy's login page."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        self.wfile.write(b"welcome")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep quiet."""
+
+
+def test_an_insert_that_somebody_else_took_is_unavailable(directory: Path) -> None:
+    """Only ClickHouse's own word counts: rows that a proxy has taken are to be sent again."""
+    process = ClickHouseProcess(directory)
+    process.start()
+    try:
+        store = open_store(process.url)
+        process.stop()
+        with HTTPServer(("127.0.0.1", process.port), Stranger) as stranger:
+            threading.Thread(target=stranger.serve_forever).start()
+            with pytest.raises(StoreUnavailable, match="not ClickHouse"):
+                store.insert("kept", ["a"], b"7", format="CSV")
+            stranger.shutdown()
+        store.close()
+    finally:
+        process.stop()
 
 
 def test_a_server_that_stops_is_unavailable_and_comes_back(directory: Path) -> None:
