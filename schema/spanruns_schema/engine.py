@@ -69,13 +69,16 @@ def error_of(message: str) -> StoreError:
     return (StoreUnavailable if code in RETRYABLE_CODES else StoreRejected)(message, code)
 
 
-def insert_statement(table: str, columns: Sequence[str], token: str, settings: Settings | None) -> str:
-    """`INSERT INTO … SETTINGS …`, still without the format of the block."""
+def insert_statement(
+    table: str, columns: Sequence[str], token: str, settings: Settings | None, *, file: str = ""
+) -> str:
+    """`INSERT INTO … SETTINGS …`, still without the format of the block; with `file` it is there."""
     names = ", ".join(f"`{name}`" for name in columns)
+    source = f" FROM INFILE '{file}' COMPRESSION 'none'" if file else ""
     every: dict[str, str | int | float] = {**INSERT_SETTINGS, **(settings or {})}
     if token:
         every["insert_deduplication_token"] = token
-    return with_settings(f"INSERT INTO {table} ({names})", every)
+    return with_settings(f"INSERT INTO {table} ({names}){source}", every)
 
 
 def with_settings(sql: str, settings: Settings | None) -> str:

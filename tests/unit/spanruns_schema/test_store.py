@@ -122,6 +122,47 @@ def test_one_token_inserts_once(store: Store, table: str) -> None:
     assert _stored(store) == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("change", "values", "code"),
+    [
+        ("ADD CONSTRAINT small CHECK n < 100", (1, 100), 469),
+        ("MODIFY SETTING parts_to_throw_insert = 1, parts_to_delay_insert = 1", (1,), 252),
+    ],
+)
+def test_a_block_that_the_table_does_not_take(
+    store: Store, table: str, change: str, values: tuple[int, ...], code: int
+) -> None:
+    """What the engine finds out only when it writes is told, whichever store it is, and nothing is said to be stored."""
+    store.insert(table, ["n"], _native(7))
+    store.command(f"ALTER TABLE {table} {change}")
+    with pytest.raises(StoreError) as refused:
+        store.insert(table, ["n"], _native(*values), token="t")
+    assert refused.value.code == code
+    assert _stored(store) == [7]
+
+
+def test_a_block_with_too_many_partitions(store: Store) -> None:
+    """ClickHouse takes a hundred at a time: it is told, and smaller blocks are taken."""
+    store.command("DROP TABLE IF EXISTS parted")
+    store.command("CREATE TABLE parted (n UInt64) ENGINE = MergeTree ORDER BY n PARTITION BY n")
+    with pytest.raises(StoreError, match="Too many partitions") as refused:
+        store.insert("parted", ["n"], _native(*range(101)), token="t")
+    assert refused.value.code == 252
+    store.insert("parted", ["n"], _native(*range(100)), token="t")
+    assert rows(store, "SELECT count() AS c FROM parted") == [{"c": 100}]
+
+
+def test_a_view_that_fails_is_told(store: Store, table: str) -> None:
+    """An insert is not stored as long as a view behind it has not taken its part."""
+    store.command("CREATE TABLE IF NOT EXISTS behind (n UInt64) ENGINE = MergeTree ORDER BY n")
+    store.command(f"CREATE MATERIALIZED VIEW failing TO behind AS SELECT n + throwIf(n = 9) AS n FROM {table}")
+    try:
+        with pytest.raises(StoreError, match="while pushing to view"):
+            store.insert(table, ["n"], _native(9))
+    finally:
+        store.command("DROP VIEW failing")
+
+
 def test_a_broken_block_is_rejected(store: Store, table: str) -> None:
     """Data that cannot be read is the data's fault, and the store works on."""
     with pytest.raises(StoreRejected):
