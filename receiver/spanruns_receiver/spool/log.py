@@ -209,7 +209,12 @@ class Spool:
 
     def _refuse(self, batch: list[_Pending], error: Exception) -> None:
         """Take back what may have been written of `batch`, and tell its senders to try again."""
-        _log.error("the spool cannot be written", exc_info=error)
+        if not isinstance(error, OSError):
+            _log.error("the spool cannot be written", exc_info=error)
+        elif self._failed_at == float("-inf"):  # once, until it can be written again
+            _log.error(
+                "the spool cannot be written, requests are refused until it can: %s in %s", error, self.directory
+            )
         if self._active is not None:
             self._segments.abandon(self._active)
             self._active = None

@@ -213,7 +213,9 @@ def test_error_that_nobody_expected_is_retried(open_spool: SpoolMaker) -> None:
 
 
 @pytest.mark.parametrize("together", [1, 3, 7])
-def test_poison_is_put_aside_and_the_rest_is_stored(open_spool: SpoolMaker, together: int) -> None:
+def test_poison_is_put_aside_and_the_rest_is_stored(
+    open_spool: SpoolMaker, together: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """Of many requests the one bad span becomes a dead letter; every other span is stored once."""
     spool = open_spool()
     numbers = list(range(100, 121))
@@ -229,6 +231,7 @@ def test_poison_is_put_aside_and_the_rest_is_stored(open_spool: SpoolMaker, toge
     assert [s.name for s in found.resource_spans[0].scope_spans[0].spans] == ["span 113."]
     assert value(metrics, "dead_letters_total", signal="traces") == 1
     assert value(metrics, "batch_splits_total") >= 1
+    assert not [said for said in caplog.messages if "wait in the spool" in said], "a refusal is no outage"
 
 
 def test_only_the_table_that_refuses_is_split(open_spool: SpoolMaker) -> None:
