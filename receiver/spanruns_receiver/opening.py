@@ -14,6 +14,7 @@ from spanruns_schema.store import DATABASE, Parameters, Settings, Store, open_st
 _log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
+_CLOSE_S = 1.0
 
 
 class OpeningStore:
@@ -103,10 +104,13 @@ class OpeningStore:
         self._opened().insert(table, columns, block, format=format, token=token, settings=settings)
 
     def close(self) -> None:
-        """Close the store, if it was ever opened."""
-        with self._lock:
-            if self._store is not None:
-                self._store.close()
+        """Close the store, if it was ever opened. One that is just being opened, and does not answer, is left alone."""
+        if self._lock.acquire(timeout=_CLOSE_S):
+            try:
+                if self._store is not None:
+                    self._store.close()
+            finally:
+                self._lock.release()
 
     def _apply(self, store: Store) -> None:
         if applied := migrate.apply(store, shared=self._shared):

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import logging
 import threading
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 # In the data directory while a process serves it: where that process can be asked.
 RUNNING_FILE = "running.json"
 _DOOR_GRACE_S = 5.0
+_OPENING_S = 5.0
 # What a statement that runs when a stop comes is waited for. The embedded engine must not be closed under it; a server that does not
 # answer is left alone, as everything can be done again.
 _EMBEDDED_GRACE_S = 30.0
@@ -161,13 +163,30 @@ class Process:
 
     def _store(self) -> Store:
         store = OpeningStore(self._settings.store_url, shared=not self._settings.embedded)
-        try:
+        if self._settings.embedded:
             store.open()
-        except StoreUnavailable as error:
-            if self._settings.embedded:
-                raise
-            _log.warning("the store is away, requests wait in the spool: %s", error)
+        else:
+            self._open_if_it_answers(store)
         return store
+
+    def _open_if_it_answers(self, store: OpeningStore) -> None:
+        """Open a server; one that is away, or takes its time, must not keep the doors shut."""
+        opening: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                store.open()
+                opening.set_result(None)
+            except BaseException as error:
+                opening.set_exception(error)
+
+        threading.Thread(target=work, name="store-open", daemon=True).start()
+        try:
+            opening.result(_OPENING_S)
+        except TimeoutError:
+            _log.warning("the store has not answered within %s s, requests wait in the spool", _OPENING_S)
+        except StoreUnavailable as error:
+            _log.warning("the store is away, requests wait in the spool: %s", error)
 
     def _resolver(self, stack: ExitStack, store: Store) -> _Resolver | None:
         if not self._roles.resolver:
