@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from spanruns_schema.errors import SpanrunsError
 
 from spanruns_receiver import options
 from spanruns_receiver.process import read_running
@@ -16,6 +17,8 @@ from spanruns_receiver.settings import Settings, load_settings, to_ask
 from spanruns_receiver.signals import NAMES
 
 if TYPE_CHECKING:
+    from urllib.error import HTTPError
+
     from spanruns_receiver.spool import DeadLetter
 
 spool = typer.Typer(help="Requests on disk: waiting for the store, or refused by it.", no_args_is_help=True)
@@ -114,9 +117,27 @@ def _send(settings: Settings, running: dict[str, Any], letter: DeadLetter, paylo
     try:
         with urllib.request.urlopen(request, timeout=60, context=context):  # noqa: S310
             return
+    except urllib.error.HTTPError as error:
+        raise SpanrunsError(f"{url} did not take it: {_said(error)}{_ADVICE.get(error.code, '')}") from error
     except urllib.error.URLError as error:
-        typer.echo(f"{url} did not take it: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise SpanrunsError(f"{url} did not take it: {error.reason}") from error
+
+
+_ADVICE = {
+    401: ": set SPANRUNS_INGEST_TOKENS as the receiver has it",
+    503: ": stop the receiver, replay, and start it again, where that does not pass",
+}
+
+
+def _said(error: HTTPError) -> str:
+    """What the receiver says is wrong."""
+    from google.protobuf.message import DecodeError
+    from google.rpc.status_pb2 import Status
+
+    try:
+        return Status.FromString(error.read()).message or str(error)
+    except (DecodeError, OSError):
+        return str(error)
 
 
 def _append(directory: Path, letter: DeadLetter, payload: bytes) -> None:

@@ -148,9 +148,11 @@ class Spool:
     def _refusal(self, size_bytes: int) -> str:
         if self._closing:
             return "the receiver is shutting down"
-        used = self.backlog_bytes + self._pending_bytes + self.dead.size_bytes
+        dead = self.dead.size_bytes
+        used = self.backlog_bytes + self._pending_bytes + dead
         if used + size_bytes > self._limits.max_bytes:
-            return f"the spool is full: {used} of {self._limits.max_bytes} bytes wait for the store"
+            letters = f" or are dead letters ({dead}, see `spanruns spool`)" if dead else ""
+            return f"the spool is full: {used} of {self._limits.max_bytes} bytes wait for the store{letters}"
         if self._free_bytes() - size_bytes < self._limits.min_free_bytes:
             return f"the disk is full: under {self._limits.min_free_bytes} bytes are free in {self.directory}"
         return ""
