@@ -145,7 +145,7 @@ def _append(directory: Path, letter: DeadLetter, payload: bytes) -> None:
 
     spool = Spool(directory, SpoolLimits(2**62, 0))
     try:
-        table = letter.table if can_be_alone(letter.table) else ""
+        table = letter.table if can_be_alone(letter.signal, letter.table) else ""
         digest = spool.digest(letter.signal, payload)
         spool.append(letter.signal, payload, letter.items, digest, table).result()
     finally:

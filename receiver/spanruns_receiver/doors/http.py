@@ -177,7 +177,7 @@ class HttpDoor:
             memory.take(parsed_bytes)
             body = to_protobuf(signal, body)
             memory.give(parsed_bytes)
-        table = again if again and can_be_alone(again) else ""
+        table = again if again and can_be_alone(signal, again) else ""
         return self._admission.export(signal, body, door="http", again=again is not None, table=table)
 
     async def _discard(self, body: _Body) -> None:

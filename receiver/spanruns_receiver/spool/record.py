@@ -72,9 +72,10 @@ class Damage:
     reason: str
 
 
-def can_be_alone(table: str) -> bool:
-    """Whether a request may be for `table` only."""
-    return table in _TABLES
+def can_be_alone(signal: Signal, table: str) -> bool:
+    """Whether a request of `signal` may be for `table` only: it has rows there."""
+    has_facts = signal != "metrics"
+    return table in _TABLES and (table.startswith(f"otel_{signal}") or (table == "span_facts" and has_facts))
 
 
 def digest_of(signal: Signal, payload: bytes | memoryview, seed: int) -> bytes:

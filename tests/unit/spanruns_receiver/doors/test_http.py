@@ -77,6 +77,18 @@ def test_sent_again_on_purpose(front: Front, client: httpx.Client) -> None:
     assert len(contents(front.spool)) == 2
 
 
+@pytest.mark.parametrize(
+    ("named", "table"),
+    [("otel_traces", "otel_traces"), ("span_facts", "span_facts"), ("otel_logs", ""), ("x", ""), ("", "")],
+)
+def test_sent_again_for_one_table(front: Front, client: httpx.Client, named: str, table: str) -> None:
+    """Only a table that has rows of the signal: a request for another one would be stored nowhere."""
+    headers = {**PROTOBUF, "spanruns-again": named}
+    assert client.post("/v1/traces", content=traces(1), headers=headers).status_code == 200
+    ((record, _),), _ = front.spool.read(1, 1, 1)
+    assert record.table == table
+
+
 def test_gzip(front: Front, client: httpx.Client) -> None:
     """A compressed request is stored uncompressed."""
     payload = traces(*range(50))
