@@ -46,23 +46,32 @@ class OpeningStore:
 
         Raises `StoreUnavailable` when it does not answer, `ConfigError` or `SchemaError` when it never will.
         """
-        with self._lock:
-            if self._store is not None:
-                return
-            if time.monotonic() < self._not_before:
-                raise StoreUnavailable(f"the store did not answer less than {_RETRY_S} s ago")
-            store = None
-            try:
-                store = self._opener(self._url)
-                if self._applies_schema:
-                    self._apply(store)
-            except BaseException:
-                self._not_before = time.monotonic() + _RETRY_S
-                if store is not None:
-                    store.close()
-                raise
-            self._store = store
-            self.database = store.database
+        if self._store is not None:
+            return
+        if not self._lock.acquire(timeout=_RETRY_S):
+            raise StoreUnavailable("the store is being opened and has not answered yet")
+        try:
+            self._open()
+        finally:
+            self._lock.release()
+
+    def _open(self) -> None:
+        if self._store is not None:
+            return
+        if time.monotonic() < self._not_before:
+            raise StoreUnavailable(f"the store did not answer less than {_RETRY_S} s ago")
+        store = None
+        try:
+            store = self._opener(self._url)
+            if self._applies_schema:
+                self._apply(store)
+        except BaseException:
+            self._not_before = time.monotonic() + _RETRY_S
+            if store is not None:
+                store.close()
+            raise
+        self._store = store
+        self.database = store.database
 
     def query(
         self,

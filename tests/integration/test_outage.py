@@ -106,13 +106,14 @@ def test_stop_while_clickhouse_is_away(tmp_path: Path, clickhouse: ClickHousePro
 
 @pytest.mark.slow
 def test_store_that_never_answers(tmp_path: Path) -> None:
-    """One that takes connections and says nothing keeps neither the doors shut nor a stop waiting."""
+    """One that takes connections and says nothing keeps neither the doors shut nor a question or a stop waiting."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"clickhouse://default@127.0.0.1:{silent.getsockname()[1]}/spanruns"
         environment = {"SPANRUNS_DRAIN_TIMEOUT_S": "0.5"}
         started = time.monotonic()
-        with running_up(tmp_path / "data", "--store", url, command="receive", environment=environment) as up:
+        with running_up(tmp_path / "data", "--store", url, environment=environment) as up:
             send(up, 1, start_ns=time.time_ns())
+            assert httpx.get(f"http://127.0.0.1:{up.ports['api']}/api/stats", timeout=30).status_code == 503
             assert up.stop() == 0
             assert time.monotonic() - started < 60
             assert "the store has not answered" in up.log

@@ -13,7 +13,7 @@ from spanruns_receiver.opening import OpeningStore
 from spanruns_receiver.ready import clear, told_in
 from spanruns_receiver.serve import WebServer, listen
 from spanruns_receiver.settings import Settings, load_settings
-from spanruns_receiver.stopping import stop_at_signals
+from spanruns_receiver.stopping import leave_behind, stop_at_signals
 
 _GRACE_S = 5.0
 
@@ -47,6 +47,7 @@ def query(
         typer.echo(f"Page, API   http://{settings.shown_host}:{port}/  (reference: /docs)")
         typer.echo(f"Store       {settings.shown_store}")
         stop.wait()
+    leave_behind()
 
 
 def _serve(settings: Settings, stack: ExitStack) -> int:
