@@ -7,6 +7,7 @@ next one. So connections come from a pool, and one that has failed is closed ins
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -98,15 +99,8 @@ class EmbeddedStore:
         settings: Settings | None = None,
     ) -> None:
         """Insert one ready block. The same `token` inserts once, however often it is sent."""
-        statement = insert_statement(table, columns, token, settings)
-        with self._connection() as connection:
-            try:
-                # Not as a part of the statement: chdb garbles some binary data that follows one.
-                with connection.send_insert(statement, format) as inserter:
-                    inserter.append(block)
-                    inserter.finish()
-            except Exception as error:
-                raise error_of(str(error)) from error
+        with as_file(block) as file:
+            self.command(f"{insert_statement(table, columns, token, settings, file=file)} FORMAT {format}")
 
     def close(self) -> None:
         """Close every connection, and with the last one the engine."""
@@ -159,6 +153,20 @@ class EmbeddedStore:
             ) from error
         connection.query("SET session_timezone = 'UTC'")
         return connection
+
+
+@contextmanager
+def as_file(block: bytes) -> Iterator[str]:
+    """The path of a file, in memory where that can be, which holds `block`.
+
+    So inserts get their data. As a part of the statement chdb garbles some of it; and what comes in through its `send_insert` is
+    reported as written when the engine has refused it (too many partitions, no space), as of chdb 4.4.
+    """
+    in_memory = hasattr(os, "memfd_create")
+    with open(os.memfd_create("block"), "wb") if in_memory else tempfile.NamedTemporaryFile() as file:
+        file.write(block)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}" if in_memory else file.name
 
 
 def _bound(parameters: Parameters | None) -> dict[str, str] | None:

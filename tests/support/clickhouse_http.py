@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import chdb
+from spanruns_schema.embedded import as_file
 
 USER, PASSWORD = "tester", "p@ss:word/1"
 MAX_URI_BYTES = 1024 * 1024  # http_max_uri_size
@@ -97,15 +99,11 @@ class Engine:
         finally:
             connection.close()
 
-    @staticmethod
-    def _insert(connection: Any, statement: str, block: bytes) -> None:
-        """As a server does it: what follows the statement is data to its last byte. chdb takes the end of some blocks for space."""
-        try:
-            with connection.send_insert(statement, "Native") as inserter:
-                inserter.append(block)
-                inserter.finish()
-        except Exception as error:
-            raise Rejected(str(error)) from error
+    def _insert(self, connection: Any, statement: str, block: bytes) -> None:
+        """As a server does it: what follows the statement is data to its last byte, and what is wrong with it is told."""
+        head, settings, rest = statement.partition("\nSETTINGS")
+        with as_file(block) as file:
+            self._ask(connection, f"{head} FROM INFILE '{file}' COMPRESSION 'none'{settings}{rest} FORMAT Native")
 
     @staticmethod
     def _ask(
@@ -184,6 +182,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
+        self.send_header("X-ClickHouse-Query-Id", str(uuid.uuid4()))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
