@@ -9,10 +9,13 @@ Rules (docs/decisions/0002-resolver.md says why):
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
   makes no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
-- a workflow above exactly one run is folded into it, with the calls that it makes itself; above several or none it is itself a run;
+- a workflow above exactly one run is folded into it, with the calls that it makes itself, unless it works as an agent does: calls a model
+  and tools while that run is not under way; above several or none it is itself a run;
 - a root without any run, but with calls below, makes a run;
 - a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always;
-- what several instrumentations saw side by side is one thing too (`beside.py`).
+- what several instrumentations saw side by side is one thing too (`beside.py`);
+- what began after the span around it had ended, having made its calls, is not part of it: a context was left behind;
+- a call whose parent is lost is that of the run that was under way in its trace, if only one was.
 """
 
 from __future__ import annotations
@@ -68,8 +71,31 @@ def nodes(facts: Columns, fed_since_us: int | None = None) -> Nodes:
     position[position == len(keys)] = 0
     known = (parent_keys != 0) & (keys[position] == parent_keys) & (parent_keys != keys)
     parent = without_cycles(np.where(known, position, -1))
-    is_root = (parent < 0) & ((parent_keys == 0) | ~_is_fed(facts, own, fed_since_us) | own["is_entry"].astype(bool))
-    return Nodes(own, parent, is_root, member_of)
+    astray = _astray(own, parent)
+    parent = np.where(astray, -1, parent)
+    awaits = (parent_keys != 0) & _is_fed(facts, own, fed_since_us) & ~own["is_entry"].astype(bool) & ~astray
+    return Nodes(own, parent, (parent < 0) & ~awaits, member_of)
+
+
+def _astray(own: Columns, parent: Ints) -> Bools:
+    """Runs that began in a context that an earlier one had left behind: after the span around them ended, which had made calls.
+
+    What waited in a queue, or for a request, may begin as late as it will; and a step that makes no calls is none.
+    """
+    outer = np.maximum(parent, 0)
+    late = (parent >= 0) & (own["started_us"] > own["ended_us"][outer]) & (own["scope_key"] == own["scope_key"][outer])
+    if not late.any():
+        return late
+    agent, wrapper = np.isin(own["role"], (Role.RUN, Role.AGENT)), np.isin(own["role"], (Role.WORKFLOW, Role.CHAIN))
+    wide = (agent | wrapper) & (own["event"] == Event.NONE)
+    late &= wide & wide[outer] & (own["queued_us"] == 0) & (own["is_entry"] == 0)
+    asked = late.copy()
+    asked[outer[late]] = True
+    around = nearest(parent, asked)
+    call = np.flatnonzero(np.isin(own["role"], (Role.TOOL, Role.MODEL)) & (around >= 0))
+    has_called = np.zeros(len(own), bool)
+    has_called[around[call[own["started_us"][call] <= own["ended_us"][around[call]]]]] = True
+    return late & has_called[outer] & (agent | has_called)
 
 
 def _by_span(facts: Columns) -> tuple[Ints, Bools]:
@@ -110,6 +136,10 @@ def grow(nodes: Nodes) -> Tree:
     role = _settled_roles(nodes.facts["role"].astype(np.int64), nodes)
     parent, name = nodes.parent, nodes.facts["name_key"]
     decided = _decide(nodes, role, parent, name)
+    if len(lost := _lost_calls(nodes, role)):
+        taken = Found(lost, _under_way(nodes.facts, np.flatnonzero(decided.tree.is_run), lost))
+        parent = adopted(parent, taken)
+        decided = _decide(nodes, role, parent, name)
     for _ in range(LEVELS):  # what is below two that turned out to be one is found in the next round
         found = same_things(nodes.facts, role, parent, decided.standing)
         if not len(found.node):
@@ -117,6 +147,29 @@ def grow(nodes: Nodes) -> Tree:
         parent, name = adopted(parent, found), _one_name(name, found, nodes.facts)
         decided = _decide(nodes, role, parent, name)
     return decided.tree
+
+
+def _lost_calls(nodes: Nodes, role: Ints) -> Ints:
+    """Calls whose parents did not come: never ended, not sampled, or dropped on their way."""
+    call = np.isin(role, (Role.TOOL, Role.MODEL)) & (nodes.facts["event"] == Event.NONE)
+    return np.flatnonzero(call & nodes.is_root & (nodes.parent < 0) & (nodes.facts["parent_key"] != 0))
+
+
+def _under_way(facts: Columns, runs: Ints, call: Ints) -> Ints:
+    """For every call the one run of its trace that was under way when it began; -1 for none and for several."""
+    trace, started = facts["trace_key"], facts["started_us"]
+    runs = runs[(facts["event"][runs] == Event.NONE) & np.isin(trace[runs], trace[call])]
+    node = np.concatenate([runs, runs, call])
+    times = np.concatenate([started[runs], facts["ended_us"][runs], started[call]])
+    begins, asks, ends = 0, 1, 2
+    kind = np.repeat([begins, ends, asks], [len(runs), len(runs), len(call)])
+    order = np.lexsort([kind, times, trace[node]])
+    step = (kind == begins).astype(np.int64) - (kind == ends)
+    count, which = np.cumsum(step[order]), np.cumsum((step * node)[order])
+    asked = kind[order] == asks
+    found = np.empty(len(call), np.int64)
+    found[order[asked] - 2 * len(runs)] = np.where(count == 1, which, -1)[asked]
+    return found
 
 
 @dataclass(frozen=True)
@@ -130,7 +183,7 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
     above = nearest(parent, _is_run(role))
-    fold = _fold(role, around, above, name)
+    fold = _fold(nodes.facts, role, around, above, name)
     fallback = _fallback_roots(role, nodes.is_root, parent)
     runs = _is_run(role) | fallback
     itself = np.arange(len(parent))
@@ -179,7 +232,7 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
         only[above[inner]] = inner
         has_inner, has_calls = count > 0, np.zeros(len(role), bool)
         has_calls[above[((role == Role.TOOL) | (role == Role.MODEL)) & (above >= 0)]] = True
-        beyond = _beyond(nodes.facts, role, above, only, count)
+        beyond = _beyond(nodes.facts, (role == Role.TOOL) | (role == Role.MODEL), above, only, count)
         empty = agent & ~has_inner & ~has_calls
         outer = np.maximum(around := nearest(parent, (role == Role.RUN) | (agent & ~empty) | (role == Role.TOOL)), 0)
         step = empty & (around >= 0) & has_calls[outer] & (role[outer] != Role.TOOL)
@@ -188,18 +241,18 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
     return role
 
 
-def _beyond(facts: Columns, role: Ints, above: Ints, only: Ints, below: Ints) -> Bools:
-    """Which nodes make calls while none of the runs below them is under way: before the one there is, or after it.
+def _beyond(facts: Columns, calls: Bools, above: Ints, only: Ints, below: Ints) -> Bools:
+    """Which nodes make such calls while none of the runs below them is under way: before the one there is, or after it.
 
     What is called meanwhile is that run's, told of by another instrumentation. Of several runs it does not matter.
     """
-    call = np.flatnonzero(((role == Role.TOOL) | (role == Role.MODEL)) & (above >= 0))
+    call = np.flatnonzero(calls & (above >= 0))
     around = above[call]
     call, around = call[below[around] > 0], around[below[around] > 0]
     run, started = only[around], facts["started_us"][call]
     is_open = facts["event"][run] != Event.NONE
     within = (facts["started_us"][run] <= started) & (is_open | (started <= facts["ended_us"][run]))
-    found = np.zeros(len(role), bool)
+    found = np.zeros(len(above), bool)
     found[around[(below[around] > 1) | ~within]] = True
     return found
 
@@ -217,7 +270,7 @@ def _asked_agents(role: Ints, parent: Ints, asked: Bools) -> Bools:
     return found
 
 
-def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> Ints:
+def _fold(facts: Columns, role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> Ints:
     """For every run or workflow the run that it is part of, itself where it is one of its own."""
     itself = np.arange(len(role))
     is_run, is_workflow = role == Role.RUN, role == Role.WORKFLOW
@@ -233,7 +286,10 @@ def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> In
     outer = np.where(inside >= 0, inside, 0)
     nested = wrapper & (inside >= 0) & wrapper[outer]
     repeats = nested & ((below[outer] == below) | ((below == 0) & (below[outer] == 1)))
-    fold = np.where(wrapper & (below == 1), only, np.where(repeats, inside, fold))
+    one = wrapper & (below == 1)
+    if one.any():  # around its agent's calls a wrapper may make some, an agent of its own makes both kinds
+        one &= ~np.logical_and.reduce([_beyond(facts, role == kind, around, only, one) for kind in (Role.TOOL, Role.MODEL)])
+    fold = np.where(one, only, np.where(repeats, inside, fold))
     return settle(fold)
 
 

@@ -13,6 +13,25 @@ from spanruns_receiver.resolver.walk import nearest, roots
 from tests.support.outlines import START_US, facts_of, told
 
 TREES = {
+    "a wrapper that calls a model and tools is an agent, not the one that it chose": (
+        f"""
+        workflow boss ended_us={START_US + 900_000}
+          model gpt
+          tool transfer
+          run expert started_us={START_US + 500_000} ended_us={START_US + 600_000}
+            model gpt started_us={START_US + 510_000}
+          model gpt started_us={START_US + 700_000}
+        """,
+        ["workflow", "call of 1", "call of 1", "run under 1", "call of 4", "call of 1"],
+    ),
+    "a wrapper that ended before its run began is no run that was left behind": (
+        f"""
+        workflow request
+          run weather started_us={START_US + 900_000}
+            model gpt
+        """,
+        ["part of 2", "run", "call of 2"],
+    ),
     "a run and its calls": (
         """
         run weather
@@ -372,7 +391,7 @@ def test_rules_do_not_depend_on_order(name: str) -> None:
 
 
 def test_missing_parents_hide_nothing() -> None:
-    """A span whose parent never arrives is a root, and what is below it stays with it."""
+    """A call whose parent never arrives is that of the run that was under way; what is below it stays with it."""
     facts = facts_of(
         """
         run weather
@@ -382,7 +401,47 @@ def test_missing_parents_hide_nothing() -> None:
               run sub
         """
     )
-    assert told(grow(nodes(Columns.of(facts[[0, 2, 3, 4]])))) == ["run", "lone call", "lone call", "run"]
+    decided = ["run", "call of 1", "call of 1", "run under 1"]
+    assert told(grow(nodes(Columns.of(facts[[0, 2, 3, 4]])))) == decided
+    facts["trace_key"][2] = 7
+    assert told(grow(nodes(Columns.of(facts[[0, 2, 3, 4]])))) == ["run", "lone call", *decided[2:]]
+
+
+def test_a_lost_call_is_of_no_run_where_none_or_several_were_under_way() -> None:
+    """Neither before a run, nor while two are, nor below itself."""
+    facts = facts_of(
+        """
+        model early parent_key=90
+        run alpha
+          model gpt
+        run beta
+        tool unclear parent_key=91
+        tool outer trace_key=5 parent_key=92
+          run inner trace_key=5 started_us=1
+        """
+    )
+    assert told(grow(nodes(Columns.of(facts)))) == [
+        "lone call", "run", "call of 2", "run", "lone call", "lone call", "run",
+    ]  # fmt: skip
+
+
+def test_what_begins_after_the_run_around_it_is_not_part_of_it() -> None:
+    """A context that was left behind puts later runs below the first one; a queue may, and a step that makes no calls is none."""
+    facts = facts_of(
+        f"""
+        workflow chain
+          model gpt
+          workflow chain started_us={START_US + 900_000}
+            model gpt
+          chain step started_us={START_US + 900_000}
+          run queued started_us={START_US + 900_000} queued_us={START_US + 50_000}
+          run named started_us={START_US + 900_000}
+          run elsewhere started_us={START_US + 900_000} scope_key=9
+        """
+    )
+    assert told(grow(nodes(Columns.of(facts)))) == [
+        "workflow", "call of 1", "workflow", "call of 3", "inside 1", "run under 1", "run", "run under 1",
+    ]  # fmt: skip
 
 
 def test_missing_parents_are_awaited_while_their_trace_is_fed() -> None:
