@@ -330,16 +330,16 @@ def _model(reading: Reading, raw: Raw) -> Fact:
 
 
 def _usage(reading: Reading, raw: Raw) -> Fact:
-    field = reading.field
-    read, write = (numbers.tokens(field(name)(raw)) for name in ("cache_read_tokens", "cache_write_tokens"))
-    given = numbers.tokens(field("input_tokens")(raw))
+    def tokens(*fields: str) -> int:
+        return sum(numbers.tokens(reading.field(field)(raw)) for field in fields) % 2**64
+
     return {
-        "input_tokens": (given + read + write) % 2**64 if reading.excludes_cache else given,
-        "output_tokens": numbers.tokens(field("output_tokens")(raw)),
-        "cache_read_tokens": read,
-        "cache_write_tokens": write,
-        "reasoning_tokens": numbers.tokens(field("reasoning_tokens")(raw)),
-        "cost_usd": numbers.double(field("cost_usd")(raw)),
+        "input_tokens": tokens("input_tokens", "cache_read_apart", "cache_write_apart"),
+        "output_tokens": tokens("output_tokens", "reasoning_apart"),
+        "cache_read_tokens": tokens("cache_read_tokens"),
+        "cache_write_tokens": tokens("cache_write_tokens"),
+        "reasoning_tokens": tokens("reasoning_tokens"),
+        "cost_usd": numbers.double(reading.field("cost_usd")(raw)),
     }
 
 

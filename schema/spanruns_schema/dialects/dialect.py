@@ -50,7 +50,6 @@ class Dialect:
     marker: Marker | None = None
     failed: Sequence[When] = ()
     json_values: bool = False
-    input_excludes_cache: bool = False
     frameworks: Sequence[str] = ()
     operations: Mapping[str, Sequence[str]] = field(default_factory=dict)
     providers: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -77,7 +76,7 @@ def _parse(name: str, text: str) -> Dialect:
 
 def _dialect(name: str, data: dict[str, Any]) -> Dialect:
     known = {"detect", "strip", "order", "roles", "fields", "marker", "failed"}
-    known |= {"operations", "providers", "json_values", "input_excludes_cache", "frameworks"}
+    known |= {"operations", "providers", "json_values", "frameworks"}
     if unknown := data.keys() - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
     detect = data.get("detect", {})
@@ -97,7 +96,6 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         marker=Marker(_when(marker["when"]), marker["parent"]) if marker else None,
         failed=[_when(item) for item in data.get("failed", ())],
         json_values=bool(data.get("json_values", False)),
-        input_excludes_cache=bool(data.get("input_excludes_cache", False)),
         frameworks=data.get("frameworks", ()),
         operations=data.get("operations", {}),
         providers=data.get("providers", {}),

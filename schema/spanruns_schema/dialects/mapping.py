@@ -188,7 +188,6 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
 
     whole_input = mapping.alias("whole_input_", content("has_content_", "input", "arguments"))
     whole_output = mapping.alias("whole_output_", content("has_content_", "output", "result"))
-    excluded = mapping.excludes_cache()
     return {
         "dialect": "dialect",
         "role": "if(role_ = 'shadow', 'tool', role_)",
@@ -238,9 +237,8 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
             f"coalesce(toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000, toFloat64OrNull({field('time_to_first_chunk_ms')}))",
             "NULL",
         ),
-        "input_tokens": f"{tokens('input_tokens')}"
-        + (f" + if({excluded}, {tokens('cache_read_tokens')} + {tokens('cache_write_tokens')}, 0)" if excluded else ""),
-        "output_tokens": tokens("output_tokens"),
+        "input_tokens": " + ".join(map(tokens, ("input_tokens", "cache_read_apart", "cache_write_apart"))),
+        "output_tokens": " + ".join(map(tokens, ("output_tokens", "reasoning_apart"))),
         "cache_read_tokens": tokens("cache_read_tokens"),
         "cache_write_tokens": tokens("cache_write_tokens"),
         "reasoning_tokens": tokens("reasoning_tokens"),
@@ -342,10 +340,6 @@ class RowMapping:
         """What the model was asked for, in the convention's words."""
         said = translated(self.field("operation"), [d.operations for d in [*self._dialects, self._base]])
         return f"if({self.field('operation')} = '', 'chat', {said})"
-
-    def excludes_cache(self) -> str:
-        """Whether `input_tokens` leaves out what came from the cache (the convention counts it in)."""
-        return _among([dialect for dialect in self._dialects if dialect.input_excludes_cache])
 
     def marker(self) -> tuple[str, str]:
         """Whether the span is only a sign that another has begun, and that one's parent."""
