@@ -26,7 +26,7 @@ CONTENT_LIMIT = 16_384
 FACTS_WRITTEN = "spanruns:facts"
 """`log_comment` of an insert whose writer has made the facts itself, so that the views leave its rows alone."""
 
-CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror)$"
+CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
 
 CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"
 """Exceptions that are no failure: LangGraph hands over to another agent, or asks a person, by raising one."""
