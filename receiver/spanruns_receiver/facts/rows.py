@@ -41,7 +41,7 @@ _STACK = _anchored(STACK)
 _TYPE_IN_MESSAGE = _anchored(TYPE_IN_MESSAGE)
 _TEXT_AFTER_TYPE = _anchored(TEXT_AFTER_TYPE)
 _INTERNAL_TAG = _anchored(INTERNAL_TAG)
-_TRACEBACK = b"Traceback (most recent call last):"
+_TRACEBACKS = (b"Traceback (most recent call last):", b"\n\nNoneType: None")
 _GENERAL_TYPES = frozenset(kind.encode() for kind in GENERAL_TYPES)
 _NO_MODELS = frozenset(name.encode() for name in NO_MODELS)
 _SPACE = b" \t\n\r\f"
@@ -230,9 +230,9 @@ def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
 def _error(reading: Reading, raw: Raw) -> tuple[bytes, bytes]:
     """Type and message. Frames glued to the message are not the message; a type may stand in front of it only."""
     kind, message = reading.field("error_type")(raw), reading.field("error_message")(raw)
-    at = message.find(_TRACEBACK, 1)
-    if at > 0:
-        message = message[:at].rstrip(_SPACE) or message[:1]
+    found_at = [at for text in _TRACEBACKS if (at := message.find(text, 1)) > 0]
+    if found_at:
+        message = message[: min(found_at)].rstrip(_SPACE) or message[:1]
     message = _STACK.sub(rb"\1", message)
     message = cut(message)
     if not message or kind not in _GENERAL_TYPES:

@@ -23,7 +23,7 @@ use program::{Dialect, Role, Special};
 use row::{Reader, Row};
 use text::{cut, find};
 
-const TRACEBACK: &[u8] = b"Traceback (most recent call last):";
+const TRACEBACKS: [&[u8]; 2] = [b"Traceback (most recent call last):", b"\n\nNoneType: None"];
 const SPACE: &[u8] = b" \t\n\r\x0c";
 const NOT_SPECIFIED: &[u8] = b"<not specified>";
 const RUN_ID_BYTES: usize = 64;
@@ -359,7 +359,7 @@ impl<'r> Maker<'_, 'r> {
     fn error(&self) -> (Text<'r>, Text<'r>) {
         let kind = self.row.first(&self.fields.error_type);
         let mut message = self.row.first(&self.fields.error_message);
-        if let Some(at) = find(&message, TRACEBACK, 1) {
+        if let Some(at) = TRACEBACKS.iter().filter_map(|text| find(&message, text, 1)).min() {
             let spaces = message[..at].iter().rev().take_while(|byte| SPACE.contains(byte)).count();
             message = shortened(message, (at - spaces).max(1));
         }

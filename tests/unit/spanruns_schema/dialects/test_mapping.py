@@ -213,6 +213,13 @@ GENAI = [
         role="ignored",
         name="execute_tool (merged tools)",
     ),
+    case(
+        "execute_tool (merged)",
+        {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "(merged tools)"},
+        dialect="genai",
+        role="ignored",
+        name="execute_tool (merged)",
+    ),
     case("GET /", {"http.route": "/"}, dialect="genai", name="GET /"),
 ]
 
@@ -260,6 +267,20 @@ ERRORS = [
         dialect="genai",
         role="tool",
         name="d",
+        status="failed",
+        error_type="RuntimeError",
+        error_message="boom",
+    ),
+    case(
+        "execute_tool d2",
+        {"gen_ai.operation.name": "execute_tool"},
+        told={
+            "status": "error",
+            "events": [exception("Exception", "RuntimeError('boom')\n\nNoneType: None\n")],
+        },
+        dialect="genai",
+        role="tool",
+        name="d2",
         status="failed",
         error_type="RuntimeError",
         error_message="boom",
