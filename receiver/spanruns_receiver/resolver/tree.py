@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spanruns_receiver.resolver.adrift import is_call, left_behind, lost_calls, under_way
 from spanruns_receiver.resolver.beside import Found, Standing, adopted, same_things
 from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role
 from spanruns_receiver.resolver.walk import nearest, roots, settle, without_cycles
@@ -71,31 +72,10 @@ def nodes(facts: Columns, fed_since_us: int | None = None) -> Nodes:
     position[position == len(keys)] = 0
     known = (parent_keys != 0) & (keys[position] == parent_keys) & (parent_keys != keys)
     parent = without_cycles(np.where(known, position, -1))
-    astray = _astray(own, parent)
-    parent = np.where(astray, -1, parent)
-    awaits = (parent_keys != 0) & _is_fed(facts, own, fed_since_us) & ~own["is_entry"].astype(bool) & ~astray
+    adrift = left_behind(own, parent)
+    parent = np.where(adrift, -1, parent)
+    awaits = (parent_keys != 0) & _is_fed(facts, own, fed_since_us) & ~own["is_entry"].astype(bool) & ~adrift
     return Nodes(own, parent, (parent < 0) & ~awaits, member_of)
-
-
-def _astray(own: Columns, parent: Ints) -> Bools:
-    """Runs that began in a context that an earlier one had left behind: after the span around them ended, which had made calls.
-
-    What waited in a queue, or for a request, may begin as late as it will; and a step that makes no calls is none.
-    """
-    outer = np.maximum(parent, 0)
-    late = (parent >= 0) & (own["started_us"] > own["ended_us"][outer]) & (own["scope_key"] == own["scope_key"][outer])
-    if not late.any():
-        return late
-    agent, wrapper = np.isin(own["role"], (Role.RUN, Role.AGENT)), np.isin(own["role"], (Role.WORKFLOW, Role.CHAIN))
-    wide = (agent | wrapper) & (own["event"] == Event.NONE)
-    late &= wide & wide[outer] & (own["queued_us"] == 0) & (own["is_entry"] == 0)
-    asked = late.copy()
-    asked[outer[late]] = True
-    around = nearest(parent, asked)
-    call = np.flatnonzero(np.isin(own["role"], (Role.TOOL, Role.MODEL)) & (around >= 0))
-    has_called = np.zeros(len(own), bool)
-    has_called[around[call[own["started_us"][call] <= own["ended_us"][around[call]]]]] = True
-    return late & has_called[outer] & (agent | has_called)
 
 
 def _by_span(facts: Columns) -> tuple[Ints, Bools]:
@@ -136,8 +116,9 @@ def grow(nodes: Nodes) -> Tree:
     role = _settled_roles(nodes.facts["role"].astype(np.int64), nodes)
     parent, name = nodes.parent, nodes.facts["name_key"]
     decided = _decide(nodes, role, parent, name)
-    if len(lost := _lost_calls(nodes, role)):
-        taken = Found(lost, _under_way(nodes.facts, np.flatnonzero(decided.tree.is_run), lost))
+    lost = lost_calls(nodes.facts, role, nodes.is_root & (nodes.parent < 0))
+    if len(lost):
+        taken = Found(lost, under_way(nodes.facts, np.flatnonzero(decided.tree.is_run), lost))
         parent = adopted(parent, taken)
         decided = _decide(nodes, role, parent, name)
     for _ in range(LEVELS):  # what is below two that turned out to be one is found in the next round
@@ -147,29 +128,6 @@ def grow(nodes: Nodes) -> Tree:
         parent, name = adopted(parent, found), _one_name(name, found, nodes.facts)
         decided = _decide(nodes, role, parent, name)
     return decided.tree
-
-
-def _lost_calls(nodes: Nodes, role: Ints) -> Ints:
-    """Calls whose parents did not come: never ended, not sampled, or dropped on their way."""
-    call = np.isin(role, (Role.TOOL, Role.MODEL)) & (nodes.facts["event"] == Event.NONE)
-    return np.flatnonzero(call & nodes.is_root & (nodes.parent < 0) & (nodes.facts["parent_key"] != 0))
-
-
-def _under_way(facts: Columns, runs: Ints, call: Ints) -> Ints:
-    """For every call the one run of its trace that was under way when it began; -1 for none and for several."""
-    trace, started = facts["trace_key"], facts["started_us"]
-    runs = runs[(facts["event"][runs] == Event.NONE) & np.isin(trace[runs], trace[call])]
-    node = np.concatenate([runs, runs, call])
-    times = np.concatenate([started[runs], facts["ended_us"][runs], started[call]])
-    begins, asks, ends = 0, 1, 2
-    kind = np.repeat([begins, ends, asks], [len(runs), len(runs), len(call)])
-    order = np.lexsort([kind, times, trace[node]])
-    step = (kind == begins).astype(np.int64) - (kind == ends)
-    count, which = np.cumsum(step[order]), np.cumsum((step * node)[order])
-    asked = kind[order] == asks
-    found = np.empty(len(call), np.int64)
-    found[order[asked] - 2 * len(runs)] = np.where(count == 1, which, -1)[asked]
-    return found
 
 
 @dataclass(frozen=True)
@@ -231,8 +189,8 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
         count, only = np.bincount(above[inner], minlength=len(role)), np.full(len(role), -1, np.int64)
         only[above[inner]] = inner
         has_inner, has_calls = count > 0, np.zeros(len(role), bool)
-        has_calls[above[((role == Role.TOOL) | (role == Role.MODEL)) & (above >= 0)]] = True
-        beyond = _beyond(nodes.facts, (role == Role.TOOL) | (role == Role.MODEL), above, only, count)
+        has_calls[above[is_call(role) & (above >= 0)]] = True
+        beyond = _beyond(nodes.facts, is_call(role), above, only, count)
         empty = agent & ~has_inner & ~has_calls
         outer = np.maximum(around := nearest(parent, (role == Role.RUN) | (agent & ~empty) | (role == Role.TOOL)), 0)
         step = empty & (around >= 0) & has_calls[outer] & (role[outer] != Role.TOOL)
@@ -287,10 +245,18 @@ def _fold(facts: Columns, role: Ints, around: Ints, above: Ints, name: NDArray[n
     nested = wrapper & (inside >= 0) & wrapper[outer]
     repeats = nested & ((below[outer] == below) | ((below == 0) & (below[outer] == 1)))
     one = wrapper & (below == 1)
-    if one.any():  # around its agent's calls a wrapper may make some, an agent of its own makes both kinds
-        one &= ~np.logical_and.reduce([_beyond(facts, role == kind, around, only, one) for kind in (Role.TOOL, Role.MODEL)])
+    one &= ~_at_work(facts, role, around, only, one)
     fold = np.where(one, only, np.where(repeats, inside, fold))
     return settle(fold)
+
+
+def _at_work(facts: Columns, role: Ints, around: Ints, only: Ints, wrapper: Bools) -> Bools:
+    """Which wrappers around one run call a model and tools themselves while it is not under way, as agents do."""
+    found = wrapper.copy()
+    for kind in (Role.TOOL, Role.MODEL):
+        if found.any():
+            found &= _beyond(facts, role == kind, around, only, found.astype(np.int64))
+    return found
 
 
 def _runs_below(runs: Ints, inside: Ints, workflow: Bools) -> tuple[Ints, Ints]:
@@ -313,7 +279,7 @@ def _fallback_roots(role: Ints, is_root: Bools, parent: Ints) -> Bools:
     top = roots(parent)
     has_run, has_call = np.zeros(len(role), bool), np.zeros(len(role), bool)
     has_run[top[_is_run(role)]] = True
-    has_call[top[((role == Role.TOOL) | (role == Role.MODEL)) & (top != np.arange(len(role)))]] = True
+    has_call[top[is_call(role) & (top != np.arange(len(role)))]] = True
     found: Bools = is_root & (parent < 0) & (role == Role.NONE) & has_call & ~has_run
     return found
 

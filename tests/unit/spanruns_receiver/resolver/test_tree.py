@@ -407,43 +407,6 @@ def test_missing_parents_hide_nothing() -> None:
     assert told(grow(nodes(Columns.of(facts[[0, 2, 3, 4]])))) == ["run", "lone call", *decided[2:]]
 
 
-def test_a_lost_call_is_of_no_run_where_none_or_several_were_under_way() -> None:
-    """Neither before a run, nor while two are, nor below itself."""
-    facts = facts_of(
-        """
-        model early parent_key=90
-        run alpha
-          model gpt
-        run beta
-        tool unclear parent_key=91
-        tool outer trace_key=5 parent_key=92
-          run inner trace_key=5 started_us=1
-        """
-    )
-    assert told(grow(nodes(Columns.of(facts)))) == [
-        "lone call", "run", "call of 2", "run", "lone call", "lone call", "run",
-    ]  # fmt: skip
-
-
-def test_what_begins_after_the_run_around_it_is_not_part_of_it() -> None:
-    """A context that was left behind puts later runs below the first one; a queue may, and a step that makes no calls is none."""
-    facts = facts_of(
-        f"""
-        workflow chain
-          model gpt
-          workflow chain started_us={START_US + 900_000}
-            model gpt
-          chain step started_us={START_US + 900_000}
-          run queued started_us={START_US + 900_000} queued_us={START_US + 50_000}
-          run named started_us={START_US + 900_000}
-          run elsewhere started_us={START_US + 900_000} scope_key=9
-        """
-    )
-    assert told(grow(nodes(Columns.of(facts)))) == [
-        "workflow", "call of 1", "workflow", "call of 3", "inside 1", "run under 1", "run", "run under 1",
-    ]  # fmt: skip
-
-
 def test_missing_parents_are_awaited_while_their_trace_is_fed() -> None:
     """A chain or a plain span makes no run as long as its parent may still come; where the request entered, none is awaited."""
     facts = facts_of(

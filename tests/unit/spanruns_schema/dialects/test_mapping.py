@@ -1946,7 +1946,18 @@ OF_PLATFORMS = [
     ),
 ]
 
-CASES = [*GENAI, *ERRORS, *OTHERS, *GENKIT, *OF_TYPESCRIPT, *OF_JAVA, *OF_QUARKUS, *OF_KOTLIN, *LANGWATCH, *OF_PLATFORMS]
+CASES = [
+    *GENAI,
+    *ERRORS,
+    *OTHERS,
+    *GENKIT,
+    *OF_TYPESCRIPT,
+    *OF_JAVA,
+    *OF_QUARKUS,
+    *OF_KOTLIN,
+    *LANGWATCH,
+    *OF_PLATFORMS,
+]
 
 
 @pytest.fixture(scope="module")
