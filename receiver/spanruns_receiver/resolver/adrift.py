@@ -43,9 +43,17 @@ def left_behind(own: Columns, parent: Ints) -> Bools:
     return late
 
 
-def lost_calls(facts: Columns, role: Ints, is_top: Bools) -> Ints:
-    """Calls whose parents did not come: never ended, not sampled, or dropped on their way."""
-    return np.flatnonzero(is_call(role) & is_top & (facts["event"] == Event.NONE) & (facts["parent_key"] != 0))
+def lost_calls(facts: Columns, role: Ints, parent: Ints, is_root: Bools) -> Ints:
+    """Calls whose parents did not come: never ended, not sampled, or dropped on their way.
+
+    They are awaited as others are (`is_root`), but no longer than the root of their trace, which ends last.
+    """
+    is_span, trace = facts["event"] == Event.NONE, facts["trace_key"]
+    lost = np.flatnonzero(is_call(role) & is_span & (parent < 0) & (facts["parent_key"] != 0))
+    if not len(lost):
+        return lost
+    ended = trace[is_span & (facts["parent_key"] == 0)]
+    return lost[is_root[lost] | np.isin(trace[lost], ended)]
 
 
 def under_way(facts: Columns, runs: Ints, call: Ints) -> Ints:

@@ -116,7 +116,7 @@ def grow(nodes: Nodes) -> Tree:
     role = _settled_roles(nodes.facts["role"].astype(np.int64), nodes)
     parent, name = nodes.parent, nodes.facts["name_key"]
     decided = _decide(nodes, role, parent, name)
-    lost = lost_calls(nodes.facts, role, nodes.is_root & (nodes.parent < 0))
+    lost = lost_calls(nodes.facts, role, nodes.parent, nodes.is_root)
     if len(lost):
         taken = Found(lost, under_way(nodes.facts, np.flatnonzero(decided.tree.is_run), lost))
         parent = adopted(parent, taken)

@@ -59,3 +59,17 @@ def test_a_run_of_our_own_instrumentation_may_begin_late(bench: Bench) -> None:
     )
     assert told(grow(nodes(Columns.of(facts)))) == ["run", "call of 1", "run under 1"]
     assert rows(bench.store, "SELECT cityHash64('spanruns') AS scope") == [{"scope": int(OWN_SCOPE)}]
+
+
+def test_a_lost_call_waits_for_its_parent_until_the_root_has_come() -> None:
+    """While a trace is fed, a part of it that has ended takes nothing in; its root does."""
+    facts = facts_of(
+        """
+        run part parent_key=90 inserted_us=100
+          model gpt parent_key=91 inserted_us=100
+        run whole trace_key=2 inserted_us=100
+          model gpt trace_key=2 parent_key=92 inserted_us=100
+        """
+    )
+    assert told(grow(nodes(Columns.of(facts), fed_since_us=99))) == ["run", "lone call", "run", "call of 3"]
+    assert told(grow(nodes(Columns.of(facts), fed_since_us=100))) == ["run", "call of 1", "run", "call of 3"]
