@@ -245,7 +245,9 @@ def _fold(facts: Columns, role: Ints, around: Ints, above: Ints, name: NDArray[n
     nested = wrapper & (inside >= 0) & wrapper[outer]
     repeats = nested & ((below[outer] == below) | ((below == 0) & (below[outer] == 1)))
     one = wrapper & (below == 1)
-    one &= ~_at_work(facts, role, around, only, one)
+    outermost, works = settle(np.where(repeats, inside, itself)), np.zeros(len(role), bool)
+    works[outermost[_at_work(facts, role, around, only, one)]] = True
+    one &= ~works[outermost]
     fold = np.where(one, only, np.where(repeats, inside, fold))
     return settle(fold)
 

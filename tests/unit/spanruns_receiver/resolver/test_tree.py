@@ -24,6 +24,17 @@ TREES = {
         """,
         ["workflow", "call of 1", "call of 1", "run under 1", "call of 4", "call of 1"],
     ),
+    "so is one that another instrumentation's wrapper stands around": (
+        f"""
+        chain boss ended_us={START_US + 900_000}
+          workflow boss ended_us={START_US + 900_000}
+            model gpt
+            tool transfer
+            run expert started_us={START_US + 500_000} ended_us={START_US + 600_000}
+              model gpt started_us={START_US + 510_000}
+        """,
+        ["workflow", "part of 1", "call of 1", "call of 1", "run under 1", "call of 5"],
+    ),
     "a wrapper that ended before its run began is no run that was left behind": (
         f"""
         workflow request
