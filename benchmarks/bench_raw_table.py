@@ -1,6 +1,6 @@
 """Orders and indexes of the raw table for spans, side by side: what inserting costs, what is on disk, what two typical questions take.
 
-    python benchmarks/bench_raw_table.py [--spans 200000]
+    python benchmarks/bench_raw_table.py [--spans 200000] [--text 80]
 
 Names and columns are the Collector exporter's in each variant. One process, one run; merges that fall into the inserts are counted.
 """
@@ -22,8 +22,8 @@ from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.migrate import embedded
 from spanruns_schema.store import rows
 
+from benchmarks import spans
 from benchmarks.served import folder
-from benchmarks.spans import SPANS_PER_TRACE, request
 
 TRACES_EACH = 512
 ASKED = 20
@@ -42,11 +42,15 @@ def main() -> None:
     """Measure every variant and print a line for each."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--spans", type=int, default=200_000)
-    spans = parser.parse_args().spans
+    parser.add_argument(
+        "--text", type=int, default=spans.TEXT_CHARACTERS, help="characters of each of a span's contents"
+    )
+    arguments = parser.parse_args()
+    spans.TEXT_CHARACTERS = arguments.text
     now_ns = time.time_ns() - 3600 * 10**9
     blocks = [
-        decode("traces", [request(TRACES_EACH, seed, now_ns + seed * 10**9)]).blocks["otel_traces"]
-        for seed in range(max(1, spans // (TRACES_EACH * SPANS_PER_TRACE)))
+        decode("traces", [spans.request(TRACES_EACH, seed, now_ns + seed * 10**9)]).blocks["otel_traces"]
+        for seed in range(max(1, arguments.spans // (TRACES_EACH * spans.SPANS_PER_TRACE)))
     ]
     with folder() as where:  # what the first to come would pay for all
         store = EmbeddedStore(where / "store")

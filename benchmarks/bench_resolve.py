@@ -5,7 +5,7 @@
 `--full` takes 1,000,000 spans in 50,000 traces. Blocks of 1,000 traces are decoded and inserted as the receiver does it, and
 after every four of them the resolver makes a pass, as its loop does: it looks for new facts and resolves their traces. CPU is
 counted by phase; merges, which are all tables' and run beside any phase, apart. What a process does once (imports, reading prices)
-is done before.
+is done before. The same raw blocks also go into a table as the Collector's ClickHouse exporter makes it, which is left unmerged.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 import psutil
 from spanruns_receiver import allocator
+from spanruns_receiver.commands.serving import collect_seldom
 from spanruns_receiver.decode import decode
 from spanruns_receiver.resolver.loop import Resolver
 from spanruns_schema import migrate
@@ -39,6 +40,12 @@ SPANS_PER_TRACE = 20
 TRACES_PER_BLOCK = 1_000
 BLOCKS_PER_PASS = 4
 FULL = 1_000_000
+EXPORTER = (
+    (Path(__file__).parents[1] / "tests" / "fixtures" / "collector" / "current.sql")
+    .read_text()
+    .split("\n--------\n")[0]
+)
+EXPORTER_TABLE = "exporter_otel_traces"
 
 
 class Meter:
@@ -91,11 +98,14 @@ def main() -> None:
 
 def _run(store: EmbeddedStore, traces: int, profile: bool, is_told: bool) -> None:
     migrate.apply(store, shared=False)
+    store.command(EXPORTER.replace("otel_traces", EXPORTER_TABLE, 1))
+    store.command(f"SYSTEM STOP MERGES {EXPORTER_TABLE}")
     spans.SPANS_PER_TRACE = SPANS_PER_TRACE
     statements = defaultdict[str, float](float)
     resolver = Resolver(store, is_told=is_told)
     _receive(store, resolver, Meter(), 1, FULL)
     resolver.make_pass()
+    collect_seldom()
     if profile:
         statements = _profiled(store)
     meter = Meter()
@@ -117,6 +127,9 @@ def _receive(store: EmbeddedStore, resolver: Resolver, meter: Meter, traces: int
     for table, block in blocks.items():
         with meter("insert facts" if table == "span_facts" else "insert raw"):
             store.insert(table, block.columns, block.native, token=f"{number}-{traces}-{table}")
+    raw = blocks["otel_traces"]
+    with meter("insert raw, exporter's"):
+        store.insert(EXPORTER_TABLE, raw.columns, raw.native)
     with meter("resolve"):
         resolver.tell(blocks["span_facts"].native)
 
@@ -153,13 +166,16 @@ def _print(store: EmbeddedStore, meter: Meter, traces: int, statements: Mapping[
         f"{thousands * 1000:,.0f} spans in {traces:,} traces: "
         + ", ".join(f"{n:,} {name}" for name, n in counts.items())
     )
-    raw = meter.cpu_s["insert raw"]
-    print(f"{'':17}{'CPU s':>9}{'ms per 1,000 spans':>20}{'of insert raw':>15}{'RSS MB early':>14}{'late':>7}")
+    raw, exporter = meter.cpu_s["insert raw"], meter.cpu_s["insert raw, exporter's"]
+    print(
+        f"{'':23}{'CPU s':>9}{'ms per 1,000 spans':>20}{'of insert raw':>15}{'of exporter':>13}{'RSS MB early':>14}{'late':>7}"
+    )
     for phase, seconds in sorted(meter.cpu_s.items()):
         steps = meter.rss_bytes.get(phase, [0])
         early, late = max(steps[: -(-len(steps) // 10)]) / 2**20, max(steps[-max(1, len(steps) // 10) :]) / 2**20
         print(
-            f"{phase:17}{seconds:9.2f}{1000 * seconds / thousands:20.2f}{seconds / raw:15.2f}{early:14.0f}{late:7.0f}"
+            f"{phase:23}{seconds:9.2f}{1000 * seconds / thousands:20.2f}{seconds / raw:15.2f}{seconds / exporter:13.2f}"
+            f"{early:14.0f}{late:7.0f}"
         )
     for statement, seconds in sorted(statements.items(), key=lambda item: -item[1])[:20]:
         print(f"{1000 * seconds / thousands:8.3f} ms  {statement}")

@@ -10,6 +10,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 SPANS_PER_TRACE = 16
+TEXT_CHARACTERS = 80
+"""Of each of two contents of a span."""
 
 _RESOURCE = {
     "service.name": "agent-service",
@@ -79,7 +81,7 @@ def _attributes(rng: random.Random, operation: str) -> list[KeyValue]:
         _text("gen_ai.operation.name", operation),
         *(_text(key, rng.choice(names)) for key, names in _NAMED.items()),
         *(_text(key, _words(rng, 12)) for key in _SHORT),
-        *(_text(key, _words(rng, 80)) for key in _LONG),
+        *(_text(key, _words(rng, TEXT_CHARACTERS)) for key in _LONG),
         KeyValue(key="gen_ai.usage.input_tokens", value=AnyValue(int_value=rng.randrange(5000))),
         KeyValue(key="gen_ai.usage.output_tokens", value=AnyValue(int_value=rng.randrange(5000))),
         KeyValue(key="gen_ai.request.temperature", value=AnyValue(double_value=rng.random())),

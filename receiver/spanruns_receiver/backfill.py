@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from spanruns_schema.backfilling import Source, Statements, sql, statements
+from spanruns_schema.backfilling import Source, Statements, counts, sql, statements
 from spanruns_schema.dialects.dialect import Dialect
 from spanruns_schema.errors import ConfigError
 from spanruns_schema.store import Parameter, Settings, Store, rows
@@ -19,7 +19,7 @@ from spanruns_schema.store import Parameter, Settings, Store, rows
 from spanruns_receiver.resolver.passes import Books, resolve_traces
 
 SLICE_RECORDS = 100_000
-"""A slice is an hour, or less where an hour has more spans and lifecycle records than this."""
+"""A slice is an hour, or less where an hour has more spans and records than this."""
 
 WIDTHS_S = (3_600, 60, 1)
 
@@ -37,7 +37,7 @@ INSERT: Settings = {
 
 @dataclass(frozen=True)
 class Slice:
-    """A range of raw rows' times, and how many spans and lifecycle records lie in it."""
+    """A range of raw rows' times, and how many spans, lifecycle records and records with contents lie in it."""
 
     start: datetime
     end: datetime
@@ -180,7 +180,7 @@ def _fits(open_: Slice, piece: Slice, limit: int) -> bool:
 
 
 def _pieces(store: Store, start: datetime, end: datetime, width_s: int) -> Iterator[Slice]:
-    for row in rows(store, sql("counts"), {**_where(start, end), "seconds": width_s}):
+    for row in rows(store, counts(), {**_where(start, end), "seconds": width_s}):
         begin = datetime.fromtimestamp(row["start_s"], UTC)
         yield Slice(max(start, begin), min(end, begin + timedelta(seconds=width_s)), row["records"])
 

@@ -9,7 +9,14 @@ from functools import cache
 from importlib import resources
 
 from spanruns_schema.dialects.dialect import Dialect, load
-from spanruns_schema.dialects.mapping import event_facts_select, span_facts_select
+from spanruns_schema.dialects.mapping import (
+    EVENT_NAME,
+    content_facts_select,
+    content_records,
+    event_facts_select,
+    span_facts_select,
+)
+from spanruns_schema.dialects.sql import quote
 
 KEY = "cityHash64(trace_id, span_id, event, event_at, started_at)"
 """What tells one fact from another."""
@@ -21,6 +28,13 @@ SLICE = "Timestamp >= {from:DateTime64(9)} AND Timestamp < {to:DateTime64(9)}"
 def sql(name: str) -> str:
     """The text of `backfill/<name>.sql`."""
     return resources.files("spanruns_schema").joinpath("backfill", f"{name}.sql").read_text()
+
+
+@cache
+def counts() -> str:
+    """Counts the raw rows that have facts."""
+    contents = ", ".join(map(quote, content_records(load())))
+    return sql("counts").replace("{event_name}", EVENT_NAME).replace("{contents}", contents)
 
 
 @dataclass(frozen=True)
@@ -61,18 +75,21 @@ class Source:
 class Statements:
     """What a backfill runs; `mapping` is the checksum of the mapping it is for."""
 
-    sources: tuple[Source, Source]
+    sources: tuple[Source, ...]
     mapping: str
 
 
 def statements(dialects: Sequence[Dialect] | None = None) -> Statements:
     """The statements for these dialects, all by default."""
     dialects = dialects if dialects is not None else load()
-    spans, events = span_facts_select(dialects), event_facts_select(dialects)
+    spans, events, contents = (
+        select(dialects) for select in (span_facts_select, event_facts_select, content_facts_select)
+    )
     return Statements(
         (
             Source(f"{spans} AND {SLICE}", "stale_spans", "started_at"),
             Source(f"{events} AND {SLICE}", "stale_events", "event_at"),
+            Source(f"{contents} AND {SLICE}", "stale_contents", "event_at"),
         ),
-        hashlib.sha256(f"{spans}\n{events}".encode()).hexdigest(),
+        hashlib.sha256(f"{spans}\n{events}\n{contents}".encode()).hexdigest(),
     )

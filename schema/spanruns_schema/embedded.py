@@ -6,6 +6,7 @@ next one. So connections come from a pool, and one that has failed is closed ins
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,11 +22,16 @@ MAX_IDLE_CONNECTIONS = 8
 ENGINE_CONFIG = Path(__file__).with_name("engine.xml")
 """What the engine is started with, in the form of a ClickHouse server's configuration."""
 
+ENGINE_ALLOCATOR = "dirty_decay_ms:1000,prof:false"
+"""Options of the engine's allocator (jemalloc): pages that are free go back within a second instead of five, and nothing is sampled
+for a profile that nobody asks for."""
+
 
 class EmbeddedStore:
     """A `Store` over the chdb engine in `directory` (made if missing). One process may open a directory at a time."""
 
     def __init__(self, directory: Path, *, create: bool = True, database: str = DATABASE) -> None:
+        os.environ.setdefault("JE_MALLOC_CONF", ENGINE_ALLOCATOR)  # it is read when the engine's library is loaded
         try:
             import chdb
         except ImportError as error:

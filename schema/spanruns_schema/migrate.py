@@ -5,12 +5,14 @@ Numbered files in `migrations/` run once, in order, and must never change: the l
 materialized view is never dropped, so no row that arrives meanwhile is missed. All statements are `IF NOT EXISTS` or
 `OR REPLACE`, so two receivers that start at once do no harm.
 
-In the embedded engine the size of a part says how it is packed (`engine.xml`), not its columns (`embedded`).
+In the embedded engine the size of a part says how it is packed (`engine.xml`), not its columns, and what others wrote is cut into
+small granules (`embedded`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +23,9 @@ from spanruns_schema.calls import qualified
 from spanruns_schema.dialects import mapping_views
 from spanruns_schema.errors import SchemaError, StoreError
 from spanruns_schema.store import Store, rows
+
+_OF_ANY_SIZE = re.compile(r"^CREATE TABLE IF NOT EXISTS (otel_traces|otel_logs|span_facts)$", re.MULTILINE)
+_SMALL_GRANULES = "index_granularity_bytes = 524288"
 
 LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -133,8 +138,10 @@ def _run(store: Store, step: Step, shared: bool) -> None:
 
 
 def embedded(sql: str) -> str:
-    """The statement for the embedded engine, which chooses itself how a part is packed."""
-    return sql.replace("ZSTD(1)", "Default")
+    """The statement for the embedded engine, which chooses itself how a part is packed, and has little memory for merges: they hold a
+    granule of each part, so that of raw rows and facts, which have contents of any size, is smaller than by default."""
+    sql = sql.replace("ZSTD(1)", "Default")
+    return sql.replace("SETTINGS ", f"SETTINGS {_SMALL_GRANULES}, ", 1) if _OF_ANY_SIZE.search(sql) else sql
 
 
 def _state(step: Step, ledger: dict[str, str]) -> State:

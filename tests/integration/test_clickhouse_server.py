@@ -11,7 +11,7 @@ from spanruns_schema import migrate
 from spanruns_schema.server import ServerStore
 from spanruns_schema.store import rows
 
-from tests.support.resolving import Bench, differences, expected_outcomes, outcome, request
+from tests.support.resolving import Bench, differences, expected_outcomes, outcome
 
 IMAGE = "clickhouse/clickhouse-server:26.8"
 PASSWORD = "spanruns"
@@ -46,13 +46,13 @@ def test_the_schema_applies_and_stays(server: ServerStore) -> None:
     assert migrate.apply(server) == []
 
 
-@pytest.mark.parametrize("name", ["pydantic_ai", "mcp_native", "google_adk"])
+@pytest.mark.parametrize("name", ["pydantic_ai", "mcp_native", "google_adk", "langgraph_events_otel"])
 def test_captures_become_the_same_rows(server: ServerStore, name: str) -> None:
     """What is inserted and resolved over the wire is what the embedded engine gives."""
     bench = Bench(server, shared=True)
     bench.clear()
     expected = expected_outcomes()[name]
-    bench.receive(*map(request, expected["files"]))
+    bench.receive_captures(*expected["files"])
     bench.resolve()
     assert differences(expected, outcome(bench.everything())) == []
 

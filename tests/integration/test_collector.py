@@ -20,7 +20,7 @@ from spanruns_schema import migrate
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.store import Store, open_store, rows
 
-from tests.support.captures import fresh
+from tests.support.captures import fresh, fresh_records
 from tests.support.clickhouse_http import clickhouse_http
 from tests.support.collector import CURRENT, OLDER, Exporter
 from tests.support.resolving import Bench, differences, expected_outcomes, outcome
@@ -73,7 +73,7 @@ def captures(salt: str, now_ns: int) -> tuple[list[Any], dict[str, list[str]]]:
     requests, traces = [], {}
     for name, expected in EXPECTED.items():
         some, traces[name] = fresh(expected["files"], salt=f"{salt} {name}", now_ns=now_ns)
-        requests += some
+        requests += [*some, *fresh_records(expected["files"], salt=f"{salt} {name}", now_ns=now_ns)]
     return requests, traces
 
 

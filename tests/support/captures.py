@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-DIRECTORY = Path(__file__).parents[1] / "fixtures" / "otlp"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def fresh(names: Sequence[str], salt: str, now_ns: int) -> tuple[list[ExportTraceServiceRequest], list[str]]:
     """The captures with the last span ending at `now_ns` and trace ids that follow from `salt`; and these ids (hex)."""
     requests = [_read(name) for name in names]
     spans = [span for request in requests for span in _spans(request)]
-    later_ns = now_ns - max(span.end_time_unix_nano for span in spans)
+    later_ns = now_ns - _ended_ns(requests)
     for span in spans:
         span.start_time_unix_nano += later_ns
         span.end_time_unix_nano += later_ns
@@ -28,8 +29,31 @@ def fresh(names: Sequence[str], salt: str, now_ns: int) -> tuple[list[ExportTrac
     return requests, sorted({span.trace_id.hex() for span in spans})
 
 
+def fresh_records(names: Sequence[str], salt: str, now_ns: int) -> list[ExportLogsServiceRequest]:
+    """The log records that came with the captures, in the same way."""
+    later_ns = now_ns - _ended_ns([_read(name) for name in names])
+    files = [path for name in names if (path := FIXTURES / "logs" / f"{name}.pb").exists()]
+    requests = [ExportLogsServiceRequest.FromString(path.read_bytes()) for path in files]
+    for record in (record for request in requests for record in _records(request)):
+        record.time_unix_nano += later_ns if record.time_unix_nano else 0
+        record.observed_time_unix_nano += later_ns
+        record.trace_id = _other(record.trace_id, salt)
+    return requests
+
+
 def _read(name: str) -> ExportTraceServiceRequest:
-    return ExportTraceServiceRequest.FromString((DIRECTORY / f"{name}.pb").read_bytes())
+    return ExportTraceServiceRequest.FromString((FIXTURES / "otlp" / f"{name}.pb").read_bytes())
+
+
+def _ended_ns(requests: Sequence[ExportTraceServiceRequest]) -> int:
+    ends: list[int] = [span.end_time_unix_nano for request in requests for span in _spans(request)]
+    return max(ends)
+
+
+def _records(request: ExportLogsServiceRequest) -> Iterator[Any]:
+    for resource in request.resource_logs:
+        for scope in resource.scope_logs:
+            yield from scope.log_records
 
 
 def _spans(request: ExportTraceServiceRequest) -> Iterator[Any]:

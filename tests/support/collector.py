@@ -92,9 +92,9 @@ class Exporter:
             of_resource = _map(resource.resource.attributes)
             for scope in resource.scope_logs:
                 for log in scope.log_records:
-                    event = {"event.name": log.event_name} if self.is_old else {}
+                    event = {"event.name": log.event_name} if self.is_old and log.event_name else {}
                     yield {
-                        "Timestamp": _time(log.time_unix_nano),
+                        "Timestamp": _time(log.time_unix_nano or log.observed_time_unix_nano),
                         "TraceId": log.trace_id.hex(),
                         "SpanId": log.span_id.hex(),
                         "TraceFlags": log.flags & 0xFF,

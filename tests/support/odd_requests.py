@@ -12,9 +12,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from spanruns_schema.dialects import Dialect, load
-from spanruns_schema.dialects.mapping import CONTENT_LIMIT, LIFECYCLE
+from spanruns_schema.dialects.mapping import CONTENT_LIMIT, LIFECYCLE, content_records
 
-from tests.support.spans import attributes, logs_request, record, span
+from tests.support.spans import attributes, content, logs_request, record, span
 
 Pairs = dict[str, Any]
 
@@ -152,8 +152,9 @@ class OddRequests:
         return ExportTraceServiceRequest(resource_spans=resources).SerializeToString()
 
     def records(self, count: int) -> bytes:
-        """An export of `count` log records, most of them of the life cycle."""
-        return logs_request([self._record(number) for number in range(2, count + 2)])
+        """An export of `count` log records, most of them of the life cycle or with contents."""
+        kinds = (self._record, self._content)
+        return logs_request([self._random.choice(kinds)(number) for number in range(2, count + 2)])
 
     def _resource(self) -> Resource:
         keys = ("service.version", "spanruns.workspace", "deployment.environment.name", "deployment.environment")
@@ -199,6 +200,21 @@ class OddRequests:
             held["spanruns.run.started_at"] = self._random.choice(NUMBERS)
         event = self._random.choice((*LIFECYCLE, "ended"))
         made = record(event, number, self._shuffled(held), at_ms=number + 7, parent=self._random.choice((0, 3)))
+        return self._misplaced(made)
+
+    def _content(self, number: int) -> LogRecord:
+        records = content_records(self._dialects)
+        event = self._random.choice([*records, "gen_ai.other"])
+        sources = [
+            source for _, held in records.values() for source in (*held.input, *held.output) if source != "$body"
+        ]
+        held = {source: self._value() for source in self._some(sources, 0.3)}
+        body: Any = self._random.choice(
+            (None, {}, [], self._value(), {"content": self._value()}, {"message": {"a": 1}})
+        )
+        return self._misplaced(content(event, number, body, self._shuffled(held), at_ms=number + 7))
+
+    def _misplaced(self, made: LogRecord) -> LogRecord:
         if self._chance(0.3):
             made.attributes.extend(attributes({"event.name": made.event_name}))
             made.event_name = self._random.choice(("", "other"))

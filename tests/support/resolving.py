@@ -49,6 +49,12 @@ class Bench:
         if self._recent:
             self._recent = Recent(2**40)
 
+    def receive_captures(self, *names: str) -> None:
+        """Receive captured requests, and the log records that came with them."""
+        self.receive(*map(request, names))
+        if records := [payload for name in names for payload in records_of(name)]:
+            self.receive(*records, signal="logs")
+
     def receive(self, *payloads: bytes, signal: Signal = "traces") -> None:
         """Decode requests and insert them as one batch."""
         for table, block in decode(signal, payloads, facts=not self._shared).blocks.items():
@@ -121,6 +127,12 @@ def expected_outcomes() -> dict[str, dict[str, Any]]:
 def request(name: str) -> bytes:
     """A captured trace request."""
     return (FIXTURES / "otlp" / f"{name}.pb").read_bytes()
+
+
+def records_of(name: str) -> list[bytes]:
+    """The captured request of log records that came with it, if there is one."""
+    path = FIXTURES / "logs" / f"{name}.pb"
+    return [path.read_bytes()] if path.exists() else []
 
 
 def traces_of(name: str) -> set[str]:

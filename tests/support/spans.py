@@ -108,6 +108,20 @@ def record(
     )
 
 
+def content(
+    event: str, number: int, body: Any = None, of: Mapping[str, Any] | None = None, *, at_ms: int, trace: int = 1
+) -> LogRecord:
+    """A log record of span `number` that holds contents of it."""
+    return LogRecord(
+        time_unix_nano=START_NS + at_ms * 1_000_000,
+        event_name=event,
+        body=None if body is None else value(body),
+        trace_id=trace.to_bytes(16, "big"),
+        span_id=number.to_bytes(8, "big"),
+        attributes=attributes(of or {}),
+    )
+
+
 def logs_request(records: Sequence[LogRecord], *, service: str = "shop") -> bytes:
     """One export of log records."""
     named = Resource(attributes=attributes({"service.name": service}))

@@ -8,6 +8,7 @@ mod clean;
 mod column;
 mod errors;
 mod facts;
+mod keys;
 mod logs;
 mod metrics;
 mod sink;
@@ -33,7 +34,7 @@ use sink::{Env, Refused};
 use traces::REJECTIONS;
 
 /// Raised with every change of what Python gives or gets; `spanruns_receiver.decode.compiled` asks for it.
-const VERSION: u32 = 6;
+const VERSION: u32 = 8;
 const FACTS: &str = "span_facts";
 
 /// By table, each column's name and type as they stand in a block.
@@ -63,11 +64,12 @@ struct Block {
 }
 
 impl Block {
-    fn bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+    /// Its bytes; each piece is freed when it is copied.
+    fn bytes<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let size = self.pieces.iter().map(Vec::len).sum();
         PyBytes::new_with(py, size, |mut room| {
-            for piece in &self.pieces {
-                room.write_all(piece)?;
+            for piece in self.pieces {
+                room.write_all(&piece)?;
             }
             Ok(())
         })
@@ -279,6 +281,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("OPTIMISED", !cfg!(debug_assertions))?;
     module.add("VERSION", VERSION)?;
     module.add("FACTS", NAMES)?;
+    keys::add_to(module)?;
     texts::add_to(module)?;
     module.add_class::<errors::ErrorClasses>()?;
     module.add_class::<Mapper>()?;

@@ -111,8 +111,8 @@ impl Logs {
         ]
     }
 
-    /// Returns the time of the row and the size of its event name.
-    fn push(&mut self, head: &Head, record: &Record, env: &mut Env) -> (u64, usize) {
+    /// Returns the time of the row and the sizes of its event name and its body.
+    fn push(&mut self, head: &Head, record: &Record, env: &mut Env) -> (u64, usize, usize) {
         let received = env.received;
         let clean = &mut env.clean;
         self.rows += 1;
@@ -124,7 +124,9 @@ impl Logs {
         self.severity_text.push(&clean.name(record.severity_text));
         self.severity_number.push([record.severity(clean)]);
         self.service.push(&head.resource.service);
-        self.body.push(&record.body.text(clean, &mut self.scratch));
+        let body = record.body.text(clean, &mut self.scratch);
+        self.body.push(&body);
+        let body = body.len();
         self.resource_url.push(&head.resource_url);
         self.resource.push_shared(&head.resource);
         self.scope_url.push(&head.scope_url);
@@ -135,18 +137,25 @@ impl Logs {
         self.attributes.push(&record.attributes, clean);
         let event_name = clean.name(record.event_name);
         self.event_name.push(&event_name);
-        (time, event_name.len())
+        (time, event_name.len(), body)
     }
 
     /// The facts of the record that was pushed last.
-    fn push_facts(&self, head: &Head, record: &Record, time: u64, event_name: usize, facts: &mut FactMaker) {
+    fn push_facts(
+        &self,
+        head: &Head,
+        record: &Record,
+        (time, event_name, body): (u64, usize, usize),
+        facts: &mut FactMaker,
+    ) {
         let (mut trace_id, mut span_id) = ([0; 32], [0; 32]);
-        let event_names = self.event_name.encoded();
+        let (event_names, bodies) = (self.event_name.encoded(), self.body.encoded());
         let made = facts::Record {
             time,
             trace_id: hex(sound::<16>(record.trace_id), &mut trace_id),
             span_id: hex(sound::<8>(record.span_id), &mut span_id),
             event_name: &event_names[event_names.len() - event_name..],
+            body: &bodies[bodies.len() - body..],
             attributes: &self.attributes,
         };
         facts.record(head, &made);
@@ -186,9 +195,9 @@ impl<'a> Sink<'a> for Records<'a> {
         self.record.read(item, env.clean.limits)?;
         self.items += 1;
         if !self.check_only {
-            let (time, event_name) = self.table.push(head, &self.record, env);
+            let pushed = self.table.push(head, &self.record, env);
             if let Some(facts) = &mut self.facts {
-                self.table.push_facts(head, &self.record, time, event_name, facts);
+                self.table.push_facts(head, &self.record, pushed, facts);
             }
         }
         Ok(())

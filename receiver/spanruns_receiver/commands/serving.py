@@ -16,8 +16,8 @@ from spanruns_receiver.settings import Settings, load_settings
 from spanruns_receiver.stopping import stop_at_signals
 
 _GIVE_BACK_S = 5.0
-_LET_GO_EVERY = 12
-"""Memory is given back so often; the first time and then once a minute pages of programs are let go of, too."""
+_LET_GO_EVERY = 3
+"""Memory is given back so often; every third time, beginning with the first, pages of programs are let go of, too."""
 
 _COLLECT_AFTER = 10_000
 """New objects after which Python looks for cycles. Its own 700 are reached by a few requests, and thousands of traces that are
@@ -90,14 +90,14 @@ def serve(settings: Settings, roles: Roles) -> None:
     ports = process.start()
     try:
         _greet(settings, ports)
-        _collect_seldom()
+        collect_seldom()
         _keep_small(stop)
         typer.echo("stopping: storing what was received", err=True)
     finally:
         process.stop()
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Look for cycles less often, and not in what the start made."""
     gc.collect()
     gc.freeze()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from operator import itemgetter
@@ -11,6 +12,7 @@ from typing import Any
 from spanruns_schema.dialects import load
 from spanruns_schema.dialects.mapping import (
     CANCELLED,
+    CONTENT,
     CONTROL_FLOW,
     GENERAL_TYPES,
     INTERNAL_TAG,
@@ -19,7 +21,7 @@ from spanruns_schema.dialects.mapping import (
     TEXT_AFTER_TYPE,
     TYPE_IN_MESSAGE,
 )
-from spanruns_schema.dialects.program import Program, compile_program
+from spanruns_schema.dialects.program import ContentRecord, Program, compile_program
 
 from spanruns_receiver.facts import json_text, numbers
 from spanruns_receiver.facts.columns import NAMES
@@ -89,6 +91,18 @@ _NO_USAGE: Fact = {
     "cost_usd": None,
 }
 
+_NOTHING: Fact = {
+    **_NO_RUN,
+    **_NO_MODEL,
+    **_NO_TOOL,
+    **_NO_USAGE,
+    **dict.fromkeys(("scope", "role", "environment", "workspace", "session_id", "user_id"), b""),
+    **dict.fromkeys(("status", "error_type", "error_message"), b""),
+    "ended_at": 0,
+    "is_shadow": False,
+    "is_entry": False,
+}
+
 _in_order = itemgetter(*NAMES)
 
 
@@ -104,12 +118,16 @@ class FactMaker:
         return [_in_order(_span(self._spans, row, resources.of(row[8]))) for row in rows]
 
     def of_records(self, rows: Iterable[Row]) -> list[Row]:
-        """The facts of lifecycle records among rows of `otel_logs`; a heartbeat may stand for many runs."""
+        """The facts of records of the life cycle, of which a heartbeat may stand for many runs, and of records that hold contents of a
+        span, among rows of `otel_logs`."""
         return [_in_order(fact) for row in rows for fact in self._of_record(row)]
 
     def _of_record(self, row: Row) -> Iterator[Fact]:
-        attributes = dict(row[14])
-        event = self.program.lifecycle.get(row[15] or attributes.get(b"event.name", b""))
+        attributes, program = dict(row[14]), self.program
+        name = row[15] or attributes.get(b"event.name", b"")
+        if held := program.contents.get(name):
+            return _contents(held, program.no_contents, row, attributes)
+        event = program.lifecycle.get(name)
         return iter(()) if event is None else _record(self._records, row, attributes, event)
 
     @cached_property
@@ -199,6 +217,37 @@ def _record(reading: Reading, row: Row, attributes: Mapping[bytes, bytes], event
     }
     for ref in refs:
         yield {**fact, "trace_id": ref[:32].lower(), "span_id": ref[33:].lower()}
+
+
+def _contents(
+    held: ContentRecord, nothing: Sequence[bytes], row: Row, attributes: Mapping[bytes, bytes]
+) -> Iterator[Fact]:
+    """What a record holds of its span: it hangs below that, and is known by what it says."""
+    trace_id, span_id, at = row[1], row[2], row[0] // 1000
+    known = {**attributes, b"$body": row[7]}
+
+    def first(sources: Sequence[bytes]) -> bytes:
+        values = (known.get(source, b"") for source in sources)
+        return next((value for value in values if value not in nothing), b"")
+
+    input_, output = first(held.input), first(held.output)
+    if len(trace_id) == 32 and len(span_id) == 16 and (input_ or output):
+        yield {
+            **_NOTHING,
+            "trace_id": trace_id,
+            "span_id": b"%b-%d" % (span_id, zlib.crc32(output, zlib.crc32(input_))),
+            "parent_span_id": span_id,
+            "event": CONTENT.encode(),
+            "event_at": at,
+            "started_at": at,
+            "dialect": held.dialect,
+            "name": held.message,
+            "service_name": row[6],
+            "input": cut(input_),
+            "output": cut(output),
+            "input_size": len(input_),
+            "output_size": len(output),
+        }
 
 
 def _references(attributes: Mapping[bytes, bytes], own: bytes) -> list[bytes]:

@@ -16,9 +16,13 @@ OVERLAP_S = 30.0
 """How far back each look goes: an insert becomes visible a little later than the time it carries."""
 
 
+NEVER_S = 9_223_372_036_854
+"""Later than any time."""
+
+
 class Touched(NamedTuple):
-    """A trace that got facts: whether one of them changes what a run is, when the first and the last began (unix time), and the
-    number of the block that they came in (see `Recent`; -1: they were found in the store)."""
+    """A trace that got facts: whether one of them changes what a run is, when the first and the last began (unix time; NEVER_S
+    where they are contents only), and the number of the block that they came in (see `Recent`; -1: they were found in the store)."""
 
     trace_id: str
     urgent: bool

@@ -10,9 +10,10 @@ import numpy as np
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.columns import EVENTS, ROLES, TOKENS, Columns, Event, Ints, Role, Status
 from spanruns_receiver.resolver.errors import ErrorBook
+from spanruns_receiver.resolver.joins import matches, places
 from spanruns_receiver.resolver.native import Block, nullable, numbers
 from spanruns_receiver.resolver.table import EMPTY, Labels, Table, either, either_label, string
-from spanruns_receiver.resolver.words import CANCELLED, LATER, STATUS, TIME, Words, matches
+from spanruns_receiver.resolver.words import CANCELLED, LATER, STATUS, TIME, Words
 
 COST_SOURCES = Labels.of([EMPTY, string(b"span"), string(b"prices")])
 """In the order of `CostSource`."""
@@ -77,9 +78,9 @@ def call_rows(facts: Table, calls: Columns, repeats: Columns, words: Words, vers
     event = facts["event"].among(EVENTS)
     fits = np.flatnonzero((facts["role"].among(ROLES) == role) & ((event == Event.NONE) | (event == Event.STARTED)))
     fits = fits[np.argsort(event[fits], kind="stable")]  # a span's own record first
-    call, row = matches(calls["span_key"], facts["span_key"][fits])
-    call, first = np.unique(call, return_index=True)
-    row = fits[row[first]]
+    place = places(calls["span_key"], facts["span_key"][fits])
+    call = np.flatnonzero(place >= 0)
+    row = fits[place[call]]
     ends = (event[row] == Event.NONE) | (calls["status"][call] == Status.RUNNING)
     call, row = call[ends], row[ends]
     # In the order of the table, which has nothing to sort then.

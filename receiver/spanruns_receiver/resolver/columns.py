@@ -24,7 +24,7 @@ class Role(IntEnum):
 
 
 class Event(IntEnum):
-    """Which lifecycle event a fact is; NONE for a span."""
+    """Which lifecycle event a fact is; NONE for a span, CONTENT for what a log record holds of one."""
 
     NONE = 0
     STARTED = 1
@@ -33,6 +33,7 @@ class Event(IntEnum):
     WAITING = 4
     RESUMED = 5
     PROGRESS = 6
+    CONTENT = 7
 
 
 class Status(IntEnum):
@@ -81,7 +82,7 @@ _FACT = [
     (
         "event",
         "u1",
-        "transform(event, ['started', 'queued', 'heartbeat', 'waiting', 'resumed', 'progress'], [1, 2, 3, 4, 5, 6], 0)::UInt8",
+        "transform(event, ['started', 'queued', 'heartbeat', 'waiting', 'resumed', 'progress', 'content'], [1, 2, 3, 4, 5, 6, 7], 0)::UInt8",
     ),
     (
         "status",

@@ -44,7 +44,8 @@ class Facts(Protocol):
         """What the tree is decided on: FACT, one row a fact."""
 
     def told(self, keys: Keys) -> Table:
-        """What becomes words: all of `span_facts` but its keys, of calls and of the spans with these keys."""
+        """What becomes words: all of `span_facts` but its keys, of calls, of the spans with these keys, and of contents; `span_key` is
+        that of the span that the fact tells of."""
 
     def models(self, keys: Collection[int]) -> Iterable[tuple[int, str, str]]:
         """Key, provider and name of models."""

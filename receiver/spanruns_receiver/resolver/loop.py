@@ -14,7 +14,7 @@ from functools import partial
 from spanruns_schema.errors import StoreError
 from spanruns_schema.store import Store
 
-from spanruns_receiver.resolver.arrivals import Arrivals, Touched
+from spanruns_receiver.resolver.arrivals import NEVER_S, Arrivals, Touched
 from spanruns_receiver.resolver.missed import last_pass, resolve_missed
 from spanruns_receiver.resolver.passes import Books, Passed, resolve_traces
 from spanruns_receiver.resolver.recent import Kept, Recent, RecentFacts, can_keep
@@ -177,7 +177,7 @@ class Resolver:
         """Traces that this resolver saw from their beginning."""
         old_until_s = self._old_until.timestamp() + SKEW_S
         traces = ((name, self._seen[name]) for name in names if name in self._seen)
-        return {name: trace for name, trace in traces if trace.start_s > old_until_s}
+        return {name: trace for name, trace in traces if old_until_s < trace.start_s < NEVER_S}
 
     def _look(self, now: float) -> None:
         """Find the traces that got facts since the last look."""

@@ -15,6 +15,7 @@ from spanruns_receiver.pricing import PriceBook
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.calls import call_rows, model_calls, tool_calls
 from spanruns_receiver.resolver.columns import Columns, Role
+from spanruns_receiver.resolver.contents import with_contents
 from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.facts import QUICK, Batch, Facts, StoredFacts, literal_keys, may_be_shared
 from spanruns_receiver.resolver.native import Block
@@ -192,7 +193,9 @@ class _Pass:
             return
         is_repeat = calls["span_key"] != calls["call_key"]
         repeats = calls.take(np.flatnonzero(is_repeat))
-        table = facts.told(np.unique(np.concatenate([resolved.members["span_key"], repeats["span_key"]])))
+        table = with_contents(
+            facts.told(np.unique(np.concatenate([resolved.members["span_key"], repeats["span_key"]])))
+        )
         if not len(table):
             return  # they were deleted meanwhile
         words = Words(table, resolved.runs, resolved.members)

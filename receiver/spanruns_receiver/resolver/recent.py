@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 from spanruns_schema.dialects.mapping import CONTENT_LIMIT
 
 from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.arrivals import Touched
+from spanruns_receiver.resolver.arrivals import NEVER_S, Touched
 from spanruns_receiver.resolver.columns import (
     EVENTS,
     FACT,
@@ -26,7 +28,9 @@ from spanruns_receiver.resolver.columns import (
     Keys,
     Role,
 )
+from spanruns_receiver.resolver.contents import told_spans
 from spanruns_receiver.resolver.facts import may_be_shared
+from spanruns_receiver.resolver.joins import are_in, places
 from spanruns_receiver.resolver.table import Labels, Table, Texts, compiled_module, string
 
 KEPT_BYTES = 64 << 20
@@ -115,15 +119,28 @@ class RecentFacts:
         """The same without these traces."""
         keys = _keys_of(traces)
         return RecentFacts(
-            [(block, mine[~np.isin(block.narrow["trace_key"][mine], keys)]) for block, mine in self._parts]
+            [(block, mine[~are_in(block.narrow["trace_key"][mine], keys)]) for block, mine in self._parts]
         )
 
     def shared(self) -> set[str]:
-        """The traces with runs that other traces may have too."""
+        """The traces with runs that other traces may have too, and those with contents of a span that is not here."""
         found: set[str] = set()
         for block, mine in self._parts:
             found.update(block.table.take(mine[block.shared[mine]])["trace_id"].strings())
+        return found | self._awaiting()
+
+    def _awaiting(self) -> set[str]:
+        found: set[str] = set()
+        for block, mine in self._parts:
+            contents = mine[block.is_content[mine]] if block.has_contents else mine[:0]
+            if len(contents):
+                known = are_in(block.narrow["parent_key"][contents], self._span_keys)
+                found.update(block.table.take(contents[~known])["trace_id"].strings())
         return found
+
+    @cached_property
+    def _span_keys(self) -> Keys:
+        return np.concatenate([block.narrow["span_key"][mine] for block, mine in self._parts])
 
 
 class _Block:
@@ -132,34 +149,37 @@ class _Block:
         written = native.read(data)
         self.narrow = _narrow(written, time.time_ns() // 1000)
         self.shared = may_be_shared(self.narrow)
-        self.table = written.with_column("span_key", self.narrow["span_key"])
+        self.is_content: Bools = self.narrow["event"] == Event.CONTENT
+        self.has_contents = bool(self.is_content.any())
+        self.table = written.with_column("span_key", told_spans(self.narrow))
 
     def of_traces(self, keys: Keys) -> Ints:
         """The rows of these traces."""
-        rows: Ints = np.flatnonzero(np.isin(self.narrow["trace_key"], keys))
+        rows: Ints = np.flatnonzero(are_in(self.narrow["trace_key"], keys))
         return rows
 
     def speaks(self, rows: Ints, keys: Keys) -> Bools:
         """Which of the rows become words."""
         role = self.narrow["role"][rows]
-        which: Bools = (role == Role.TOOL) | (role == Role.MODEL) | np.isin(self.narrow["span_key"][rows], keys)
-        return which
+        which: Bools = (role == Role.TOOL) | (role == Role.MODEL) | are_in(self.narrow["span_key"][rows], keys)
+        return which | self.is_content[rows] if self.has_contents else which
 
-    def touched(self, number: int) -> Iterator[Touched]:
+    def touched(self, number: int) -> Iterable[Touched]:
         """As touched.sql."""
         facts = self.narrow
         runs = np.isin(facts["role"], (Role.RUN, Role.AGENT, Role.WORKFLOW)) | (facts["parent_key"] == 0)
-        urgent = np.where(facts["event"] == Event.NONE, runs, facts["event"] != Event.HEARTBEAT)
-        _, first, trace = np.unique(facts["trace_key"], return_index=True, return_inverse=True)
-        start = facts["started_us"][first].copy()
-        end = start.copy()
-        np.minimum.at(start, trace, facts["started_us"])
-        np.maximum.at(end, trace, facts["started_us"])
-        is_urgent = np.bincount(trace, urgent) > 0
+        urgent = np.where(facts["event"] == Event.NONE, runs, (facts["event"] != Event.HEARTBEAT) & ~self.is_content)
+        of_trace = places(facts["trace_key"], facts["trace_key"])  # the first row of the trace of each
+        start, end = facts["started_us"].copy(), facts["started_us"].copy()
+        np.minimum.at(start, of_trace, facts["started_us"])
+        np.maximum.at(end, of_trace, facts["started_us"])
+        if self.has_contents:
+            start[np.bincount(of_trace, ~self.is_content, len(facts)) == 0] = NEVER_S * 1_000_000
+        is_urgent = np.bincount(of_trace, urgent, len(facts)) > 0
+        first = np.flatnonzero(of_trace == np.arange(len(facts)))
         names = self.table["trace_id"].take(first).strings()
-        seconds = ((times // 1_000_000).tolist() for times in (start, end))
-        for name, urgent_, start_s, end_s in zip(names, is_urgent.tolist(), *seconds, strict=True):
-            yield Touched(name, urgent_, start_s, end_s, number)
+        seconds = ((times[first] // 1_000_000).tolist() for times in (start, end))
+        return map(Touched, names, is_urgent[first].tolist(), *seconds, repeat(number))
 
 
 def _narrow(table: Table, now_us: int) -> Columns:

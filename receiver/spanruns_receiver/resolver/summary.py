@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spanruns_receiver.pricing.cost import NO_PRICES
 from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Bools, Columns, Event, Ints, Role, Status, Use
+from spanruns_receiver.resolver.contents import apart, note
 from spanruns_receiver.resolver.tree import Nodes, Tree, grow, nodes
 from spanruns_receiver.resolver.usage import Prices, fill_costs, fill_usage, summed
 from spanruns_receiver.resolver.walk import depths, nearest, roots, without_cycles
@@ -34,7 +35,9 @@ def resolve(facts: Columns, fed_since_us: int | None = None, prices: Prices = NO
 
     Model calls whose spans do not say what they cost are priced from `prices` (dtype PRICE).
     """
+    facts, contents = apart(facts)
     spans = nodes(facts, fed_since_us)
+    note(spans.facts, contents)
     tree = grow(spans)
     groups = _Groups(facts, spans, tree)
     calls, enriched = _calls(spans, tree, groups, prices)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from spanruns_receiver.resolver.adrift import is_call, left_behind, lost_calls, under_way
 from spanruns_receiver.resolver.beside import Found, Standing, adopted, same_things
 from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role
+from spanruns_receiver.resolver.joins import are_in, places
 from spanruns_receiver.resolver.walk import nearest, roots, settle, without_cycles
 
 LEVELS = 32
@@ -68,10 +69,8 @@ def nodes(facts: Columns, fed_since_us: int | None = None) -> Nodes:
     member_of = np.empty(len(facts), np.int64)
     member_of[order] = np.cumsum(is_first) - 1
     parent_keys = _any_parent(facts, member_of, own)
-    position = np.searchsorted(keys, parent_keys)
-    position[position == len(keys)] = 0
-    known = (parent_keys != 0) & (keys[position] == parent_keys) & (parent_keys != keys)
-    parent = without_cycles(np.where(known, position, -1))
+    position = places(parent_keys, keys)
+    parent = without_cycles(np.where((parent_keys != 0) & (parent_keys != keys), position, -1))
     adrift = left_behind(own, parent)
     parent = np.where(adrift, -1, parent)
     awaits = (parent_keys != 0) & _is_fed(facts, own, fed_since_us) & ~own["is_entry"].astype(bool) & ~adrift
@@ -97,7 +96,7 @@ def _is_fed(facts: Columns, own: Columns, since_us: int | None) -> Bools:
     """For every node whether its trace got facts since then."""
     if since_us is None:
         return np.zeros(len(own), bool)
-    return np.isin(own["trace_key"], facts["trace_key"][facts["inserted_us"] > since_us])
+    return are_in(own["trace_key"], facts["trace_key"][facts["inserted_us"] > since_us])
 
 
 def _any_parent(facts: Columns, member_of: Ints, own: Columns) -> NDArray[np.uint64]:

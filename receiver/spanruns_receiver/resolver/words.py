@@ -11,6 +11,7 @@ from spanruns_schema.classes import UNKNOWN
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.columns import EVENTS, TOKENS, Bools, Columns, Ints, Keys, Status, Use
 from spanruns_receiver.resolver.errors import ErrorBook
+from spanruns_receiver.resolver.joins import are_in, matches, places
 from spanruns_receiver.resolver.native import Block, nullable, numbers
 from spanruns_receiver.resolver.table import EMPTY, Labels, Lists, Table, Texts, either, joined, string, unpacked
 
@@ -36,9 +37,9 @@ class Words:
     def __init__(self, facts: Table, runs: Columns, members: Columns) -> None:
         """`facts` are those that speak for runs, among others; `runs` and `members` what was decided."""
         self.runs, self.count = runs, len(runs)
-        facts = self._facts = facts.take(np.flatnonzero(np.isin(facts["span_key"], members["span_key"])))
+        facts = self._facts = facts.take(np.flatnonzero(are_in(facts["span_key"], members["span_key"])))
         member, row = matches(members["span_key"], facts["span_key"])
-        group = np.searchsorted(runs["run_key"], members["run_key"][member])
+        group = places(members["run_key"][member], runs["run_key"])
         event, rank = facts["event"].among(EVENTS)[row].astype(np.int64), members["rank"][member]
         # A span's own record first, then what its lifecycle events say.
         order = np.lexsort((facts["event_at"][row], event, rank, group))
@@ -223,10 +224,7 @@ class Words:
 
     def _places(self, keys: NDArray[np.uint64]) -> Ints:
         """Where the runs with these keys are, -1 for those that are not here."""
-        if not self.count:
-            return np.full(len(keys), -1, np.int64)
-        place = np.minimum(np.searchsorted(self.runs["run_key"], keys), self.count - 1)
-        return np.where((self.runs["run_key"][place] == keys) & (keys != 0), place, -1)
+        return np.where(keys != 0, places(keys, self.runs["run_key"]), -1)
 
     def _text(self, name: str, among: Bools | None = None) -> Any:
         """For every run the first text that is not empty."""
@@ -261,17 +259,6 @@ class Words:
         if not len(self._row):
             return np.full(len(place), -1, np.int64)
         return np.where(place >= 0, self._row[place], -1)
-
-
-def matches(keys: NDArray[np.uint64], among: NDArray[np.uint64]) -> tuple[Ints, Ints]:
-    """Every pair of positions at which the two have the same key."""
-    order = np.argsort(among, kind="stable")
-    ordered = among[order]
-    first = np.searchsorted(ordered, keys, "left")
-    count = np.searchsorted(ordered, keys, "right") - first
-    left = np.repeat(np.arange(len(keys)), count)
-    within = np.arange(len(left)) - np.repeat(np.cumsum(count) - count, count)
-    return left, order[np.repeat(first, count) + within]
 
 
 def _cut(column: Any, kind: str, kept: Ints) -> bytes:

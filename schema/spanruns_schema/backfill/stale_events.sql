@@ -1,7 +1,7 @@
 -- The same for facts that were made from lifecycle records: a record has the time of its event and the service of its run.
 SELECT DISTINCT trace_id, span_id, {key} AS key
 FROM span_facts
-WHERE event_at >= {from:DateTime64(9)} AND event_at < {to:DateTime64(9)} AND event != '' AND dialect = 'spanruns'
+WHERE event_at >= {from:DateTime64(9)} AND event_at < {to:DateTime64(9)} AND event NOT IN ('', 'content') AND dialect = 'spanruns'
     AND (service_name, event_at) IN
     (
         SELECT ServiceName, toDateTime64(Timestamp, 6, 'UTC') FROM otel_logs

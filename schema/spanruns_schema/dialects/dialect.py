@@ -35,6 +35,18 @@ class Marker:
 
 
 @dataclass(frozen=True)
+class Record:
+    """A log record that holds contents of its span, each in the first of these sources that is not empty: attributes, or `$body`.
+
+    Either whole ones, or one message of them, whose speaker `message` is.
+    """
+
+    input: Sequence[str] = ()
+    output: Sequence[str] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Dialect:
     """What one instrumentation's attributes mean. Lower `order` is recognised first; fields fall back to the base's."""
 
@@ -48,6 +60,7 @@ class Dialect:
     strip_prefix: Sequence[str] = ()
     strip_suffix: Sequence[str] = ()
     marker: Marker | None = None
+    records: Mapping[str, Record] = field(default_factory=dict)  # by the name of the event
     failed: Sequence[When] = ()
     json_values: bool = False
     frameworks: Sequence[str] = ()
@@ -75,7 +88,7 @@ def _parse(name: str, text: str) -> Dialect:
 
 
 def _dialect(name: str, data: dict[str, Any]) -> Dialect:
-    known = {"detect", "strip", "order", "roles", "fields", "marker", "failed"}
+    known = {"detect", "strip", "order", "roles", "fields", "marker", "failed", "records"}
     known |= {"operations", "providers", "json_values", "frameworks"}
     if unknown := data.keys() - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
@@ -94,6 +107,7 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         strip_prefix=data.get("strip", {}).get("prefix", ()),
         strip_suffix=data.get("strip", {}).get("suffix", ()),
         marker=Marker(_when(marker["when"]), marker["parent"]) if marker else None,
+        records={event: _record(said) for event, said in data.get("records", {}).items()},
         failed=[_when(item) for item in data.get("failed", ())],
         json_values=bool(data.get("json_values", False)),
         frameworks=data.get("frameworks", ()),
@@ -106,6 +120,14 @@ def _role(item: dict[str, Any]) -> Role:
     if item["role"] not in ROLES:
         raise ValueError(f"role {item['role']!r} is none of {', '.join(sorted(ROLES - {''}))}")
     return Role(item["role"], _when(item["when"]), bool(item.get("shadow", False)))
+
+
+def _record(item: dict[str, Any]) -> Record:
+    if not item.get("input") and not item.get("output"):
+        raise ValueError("[records] must say where the input or the output of a record is")
+    if unknown := item.keys() - {"input", "output", "message"}:
+        raise ValueError(f"[records] knows no {sorted(unknown)[0]!r}")
+    return Record(item.get("input", ()), item.get("output", ()), item.get("message", ""))
 
 
 def _when(conditions: dict[str, Any]) -> When:

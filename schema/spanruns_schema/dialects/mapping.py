@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from spanruns_schema.dialects.dialect import BASE, Dialect, When, load
+from spanruns_schema.dialects.dialect import BASE, Dialect, Record, When, load
 from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 from spanruns_schema.dialects.sql import (
     affixes,
@@ -50,6 +50,9 @@ GENERAL_TYPES = (
 NO_VALUES = ("", "null", "<REDACTED>", "_OTHER")
 """What stands in the place of an attribute's value that there is not; of `_OTHER`, an error's type, an event may know more."""
 
+NO_CONTENTS = (*NO_VALUES, "{}", "[]")
+"""The same of contents."""
+
 NO_MODELS = ("unknown", "none")
 """What stands in the place of a model that nobody knows."""
 
@@ -66,11 +69,12 @@ FLAGS = {
 
 
 def mapping_views(dialects: Sequence[Dialect] | None = None) -> dict[str, str]:
-    """Name and text of the materialized views that fill `span_facts`, from spans and from lifecycle log records."""
+    """Name and text of the materialized views that fill `span_facts`, from spans and from log records."""
     dialects = dialects if dialects is not None else load()
     return {
         "span_facts_mv": _view("span_facts_mv", span_facts_select(dialects)),
         "event_facts_mv": _view("event_facts_mv", event_facts_select(dialects)),
+        "content_facts_mv": _view("content_facts_mv", content_facts_select(dialects)),
     }
 
 
@@ -133,7 +137,7 @@ def event_facts_select(dialects: Sequence[Dialect]) -> str:
     """The SELECT that maps lifecycle records of `otel_logs` to facts; a heartbeat may stand for many runs."""
     mapping = RowMapping([d for d in dialects if d.name in (BASE, "spanruns")], "LogAttributes")
     record = {
-        "event_": "if(EventName != '', EventName, LogAttributes['event.name'])",
+        "event_": EVENT_NAME,
         "started_": "toInt64OrZero(LogAttributes['spanruns.run.started_at'])",
         "dialect": "'spanruns'",
         "role_": "if(LogAttributes['gen_ai.operation.name'] = 'invoke_workflow' AND LogAttributes['spanruns.kind'] = '', "
@@ -168,6 +172,74 @@ def event_facts_select(dialects: Sequence[Dialect]) -> str:
 
 
 LIFECYCLE = ("queued", "started", "heartbeat", "waiting", "resumed", "progress")
+
+
+def content_facts_select(dialects: Sequence[Dialect]) -> str:
+    """The SELECT that maps log records with contents of a span to facts: each hangs below its span, and is known by what it says."""
+    records = content_records(dialects)
+    by_dialect, by_event = [[name for name, _ in records.values()], [record.message for _, record in records.values()]]
+
+    def of_event(words: Sequence[str]) -> str:
+        return f"transform(event_, [{_list(list(records))}], [{_list(words)}], '')"
+
+    def content(sources_of: Callable[[Record], Sequence[str]]) -> str:
+        events: dict[tuple[str, ...], list[str]] = {}
+        for event, (_, record) in records.items():
+            events.setdefault(tuple(sources_of(record)), []).append(event)
+        branches = [
+            part
+            for sources, names in events.items()
+            if sources
+            for part in (match_any("event_", names), first([_content_source(source) for source in sources]))
+        ]
+        return f"multiIf({', '.join(branches)}, '')" if branches else "''"
+
+    at = "toDateTime64(Timestamp, 6, 'UTC')"
+    columns = {
+        "trace_id": "TraceId",
+        "span_id": "concat(SpanId, '-', toString(CRC32(concat(whole_input_, whole_output_))))",
+        "parent_span_id": "SpanId",
+        "event": quote(CONTENT),
+        "event_at": at,
+        "started_at": at,
+        "dialect": of_event(by_dialect),
+        "name": of_event(by_event),
+        "service_name": "ServiceName",
+        "input": _cut("whole_input_"),
+        "output": _cut("whole_output_"),
+        "input_size": "length(whole_input_)",
+        "output_size": "length(whole_output_)",
+    }
+    return _select(
+        [
+            {"event_": EVENT_NAME},
+            {
+                "whole_input_": content(lambda record: record.input),
+                "whole_output_": content(lambda record: record.output),
+            },
+        ],
+        columns,
+        f"(SELECT * FROM otel_logs WHERE {EVENT_NAME} IN ({_list(list(records))}))",
+        "length(TraceId) = 32 AND length(SpanId) = 16 AND (whole_input_ != '' OR whole_output_ != '') "
+        f"AND getSetting('log_comment') != '{FACTS_WRITTEN}'",
+    )
+
+
+CONTENT = "content"
+"""The event of facts that hold contents of another fact's span."""
+
+EVENT_NAME = "if(EventName != '', EventName, LogAttributes['event.name'])"
+
+
+def content_records(dialects: Sequence[Dialect]) -> dict[str, tuple[str, Record]]:
+    """By the name of an event, what its log record holds, and the dialect that says so: the first in their order."""
+    found = [(event, (dialect.name, said)) for dialect in dialects for event, said in dialect.records.items()]
+    return dict(reversed(found))
+
+
+def _content_source(source: str) -> str:
+    value = "Body" if source == "$body" else f"LogAttributes[{quote(source)}]"
+    return f"if({value} IN ({_list(NO_CONTENTS)}), '', {value})"
 
 
 def _shared(mapping: RowMapping) -> dict[str, str]:

@@ -16,11 +16,13 @@ from spanruns_schema.dialects.mapping import (
     GENERAL_TYPES,
     INTERNAL_TAG,
     LIFECYCLE,
+    NO_CONTENTS,
     NO_MODELS,
     NO_VALUES,
     STACK,
     TEXT_AFTER_TYPE,
     TYPE_IN_MESSAGE,
+    content_records,
 )
 from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 
@@ -107,16 +109,28 @@ class RowProgram(NamedTuple):
     providers: Mapping[bytes, bytes]
 
 
+class ContentRecord(NamedTuple):
+    """A log record that holds contents of its span: the first source that has one counts, an attribute's key or `$body`."""
+
+    dialect: bytes
+    message: bytes
+    input: tuple[bytes, ...]
+    output: tuple[bytes, ...]
+
+
 class Program(NamedTuple):
     """How spans are read, and log records of the life cycle, all of which are of the dialect number `record_dialect`.
 
-    `lifecycle`: the event by event name; the rest are the regular expressions and the limit of `mapping`.
+    `lifecycle`: the event by event name; `contents`: what a record of that name holds, `no_contents` what stands where nothing is; the
+    rest are the regular expressions and the limit of `mapping`.
     """
 
     spans: RowProgram
     records: RowProgram
     record_dialect: int
     lifecycle: Mapping[bytes, bytes]
+    contents: Mapping[bytes, ContentRecord]
+    no_contents: tuple[bytes, ...]
     content_limit: int
     cancelled: str
     control_flow: str
@@ -137,6 +151,16 @@ def compile_program(dialects: Sequence[Dialect]) -> Program:
         records=records,
         record_dialect=names.index(b"spanruns"),
         lifecycle={f"spanruns.run.{event}".encode(): event.encode() for event in LIFECYCLE},
+        contents={
+            event.encode(): ContentRecord(
+                dialect.encode(),
+                record.message.encode(),
+                tuple(source.encode() for source in record.input),
+                tuple(source.encode() for source in record.output),
+            )
+            for event, (dialect, record) in content_records(dialects).items()
+        },
+        no_contents=tuple(value.encode() for value in NO_CONTENTS),
         content_limit=CONTENT_LIMIT,
         cancelled=CANCELLED,
         control_flow=CONTROL_FLOW,

@@ -17,7 +17,7 @@ from spanruns_schema.errors import ConfigError
 from spanruns_schema.store import rows
 
 from tests.support.resolving import Bench, request
-from tests.support.spans import START_NS, logs_request, record, span, spans_request, trace_id
+from tests.support.spans import START_NS, content, logs_request, record, span, spans_request, trace_id
 
 CAPTURES = ("langgraph_openinference", "logfire_pending", "synthetic_claude_code")
 START = datetime.fromtimestamp(START_NS / 1e9, UTC)
@@ -59,11 +59,12 @@ def _payloads() -> list[tuple[bytes, Any]]:
         record("heartbeat", 1, {"spanruns.run.spans": [f"{trace_id(1)}-{1:016x}"]}, at_ms=5_000),
         record("queued", 3, RUN, at_ms=2, trace=2),
     ]
+    held = [content("gen_ai.user.message", 1, {"content": text}, at_ms=at) for text, at in (("hi", 3), ("you", 4))]
     own = spans_request([span(1, "invoke_agent boss", RUN), span(2, "execute_tool x", {"gen_ai.tool.name": "x"})])
     return [
         *((request(name), "traces") for name in CAPTURES),
         (own, "traces"),
-        (logs_request(records), "logs"),
+        (logs_request([*records, *held, content("app.event", 1, "not this", at_ms=5)]), "logs"),
     ]
 
 
@@ -225,6 +226,21 @@ def test_facts_that_the_mapping_no_longer_gives(bench: Bench) -> None:
     backfill(bench.store, START - timedelta(hours=1), SOON)
     assert [fact["span_id"] for fact in _facts(bench) if fact not in facts] == ["raw row is gone"]
     assert [run["agent_name"] for run in bench.rows("runs")] == ["boss"]
+
+
+def test_contents_are_made_again(bench: Bench) -> None:
+    """From records that came before anything read them; and what they no longer hold is gone."""
+    bench.receive(spans_request([span(1, "invoke_agent boss", RUN)]))
+    bench.receive(logs_request([content("gen_ai.user.message", 1, {"content": "hi"}, at_ms=1)]), signal="logs")
+    bench.resolve()
+    fresh, facts = bench.everything(), _facts(bench)
+    assert fresh["runs"][0]["input"] == '[{"role":"user","content":"hi"}]'
+    bench.store.command("TRUNCATE TABLE span_facts")
+    _insert_fact(bench, 1, "stale record", "content", BASE)
+    _insert_fact(bench, 9, "raw record is gone", "content", BASE)
+    done = backfill(bench.store, START - timedelta(hours=1), SOON)
+    assert [fact for fact in _facts(bench) if fact["span_id"] != "raw record is gone"] == facts
+    assert (bench.everything(), done.total) == (fresh, 2)
 
 
 @pytest.mark.parametrize(

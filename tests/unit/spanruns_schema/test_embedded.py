@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -69,3 +73,21 @@ def test_small_parts_are_cheap_and_large_ones_dense(directory: Path, texts: int,
     )
     store.close()
     assert [tuple(row.values()) for row in part] == [packing]
+
+
+def test_the_engines_allocator_takes_every_option() -> None:
+    """The options are in force in a process that opens a store, unless its environment has others."""
+    program = (
+        "import sys; from spanruns_schema.store import open_store; "
+        "store = open_store(sys.argv[1]); "
+        "print(store.query('SELECT * FROM system.jemalloc_stats', format='TSVRaw').decode()); store.close()"
+    )
+    for given, decay in (({}, "1000"), ({"JE_MALLOC_CONF": "dirty_decay_ms:4000"}, "4000")):
+        with tempfile.TemporaryDirectory() as directory:
+            environment = {name: value for name, value in os.environ.items() if name != "JE_MALLOC_CONF"} | given
+            told = subprocess.run(
+                [sys.executable, "-c", program, directory], env=environment, capture_output=True, text=True, check=True
+            )
+        assert f"opt.dirty_decay_ms: {decay} " in told.stdout
+        assert ("opt.prof: false" in told.stdout) is (not given)
+        assert "Invalid conf" not in told.stderr

@@ -102,7 +102,7 @@ def test_several_may_apply_at_once(empty: EmbeddedStore) -> None:
 
 def test_store_of_one_writer_has_no_views_on_its_raw_tables(empty: EmbeddedStore) -> None:
     """A store that others no longer write to loses them, and gets them back; each time everything is applied."""
-    mapping = {"span_facts_mv", "event_facts_mv"}
+    mapping = {"span_facts_mv", "event_facts_mv", "content_facts_mv"}
 
     def on_facts() -> set[str]:
         found = rows(
@@ -146,3 +146,13 @@ def test_store_with_arrivals_loses_them(empty: EmbeddedStore) -> None:
     assert len(migrate.apply(empty, shared=False)) == 5
     assert rows(empty, left) == []
     assert {step.state for step in migrate.status(empty, shared=False)} == {State.APPLIED}
+
+
+def test_rows_with_contents_of_any_size_have_small_granules(empty: EmbeddedStore) -> None:
+    """A granule of long raw rows is half a megabyte in the embedded engine, so that a merge of many parts holds little."""
+    migrate.apply(empty, shared=False)
+    empty.command(
+        "INSERT INTO otel_traces (Timestamp, SpanAttributes) SELECT now(), map('input', repeat('x', 10000)) FROM numbers(1000)"
+    )
+    (found,) = rows(empty, "SELECT sum(marks) AS marks FROM system.parts WHERE active AND table = 'otel_traces'")
+    assert 1000 * 10_000 / 2**19 <= found["marks"] <= 40  # with granules of 10 MiB it would be 2

@@ -19,9 +19,9 @@ use crate::attributes::Attributes;
 use crate::column::{Dictionary, HEX};
 use crate::sink::Head;
 use columns::{Fact, Text};
-use program::{Dialect, Role, Special};
+use program::{ContentRecord, Dialect, Role, Special};
 use row::{Reader, Row};
-use text::{cut, find};
+use text::{crc32, cut, find};
 
 const TRACEBACKS: [&[u8]; 2] = [b"Traceback (most recent call last):", b"\n\nNoneType: None"];
 const SPACE: &[u8] = b" \t\n\r\x0c";
@@ -56,6 +56,7 @@ pub struct Record<'r> {
     pub trace_id: &'r [u8],
     pub span_id: &'r [u8],
     pub event_name: &'r [u8],
+    pub body: &'r [u8],
     pub attributes: &'r Attributes,
 }
 
@@ -109,18 +110,20 @@ impl<'p> FactMaker<'p> {
         self.facts.push(span.trace_id, span_id, &fact, program.content_limit);
     }
 
-    /// The facts of a record of the life cycle; none of another one.
+    /// The facts of a record of the life cycle, or of one that holds contents of its span; none of another one.
     pub fn record(&mut self, head: &Head, record: &Record) {
         let program = self.program;
-        let known =
-            if record.event_name.is_empty() { None } else { program.lifecycle.get(record.event_name) };
-        if known.is_none() && !record.event_name.is_empty() {
-            return;
+        let name = match record.event_name {
+            b"" => attribute(record.attributes, b"event.name"),
+            name => name,
+        };
+        if let Some(held) = program.contents.get(name) {
+            return self.contents(head, record, held);
         }
-        let row = self.records.read(head, record.attributes, program.record_dialect, Texts::default());
-        let Some(event) = known.or_else(|| program.lifecycle.get(row.special(Special::EventName))) else {
+        let Some(event) = program.lifecycle.get(name) else {
             return;
         };
+        let row = self.records.read(head, record.attributes, program.record_dialect, Texts::default());
         let listed = row.special(Special::Spans);
         let own = [record.trace_id, b"-", record.span_id].concat();
         let mut document = json::Document::default();
@@ -144,6 +147,46 @@ impl<'p> FactMaker<'p> {
             self.facts.push(&trace_id, &span_id, &fact, program.content_limit);
         }
     }
+
+    /// What a record holds of its span: it hangs below that, and is known by what it says.
+    fn contents(&mut self, head: &Head, record: &Record, held: &ContentRecord) {
+        let program = self.program;
+        let first = |sources: &[Vec<u8>]| {
+            let mut values = sources.iter().map(|source| match source.as_slice() {
+                b"$body" => record.body,
+                key => attribute(record.attributes, key),
+            });
+            let is_said = |value: &&[u8]| !program.no_contents.iter().any(|none| none == value);
+            values.find(is_said).unwrap_or(b"")
+        };
+        let (input, output) = (first(&held.input), first(&held.output));
+        let is_placed = record.trace_id.len() == 32 && record.span_id.len() == 16;
+        if !is_placed || (input.is_empty() && output.is_empty()) {
+            return;
+        }
+        let at = microseconds(record.time);
+        let fact = Fact {
+            parent_span_id: Cow::Borrowed(record.span_id),
+            event: b"content",
+            event_at: at,
+            started_at: at,
+            dialect: &held.dialect,
+            name: Cow::Borrowed(&held.message),
+            service_name: &head.resource.service,
+            input: Cow::Borrowed(input),
+            output: Cow::Borrowed(output),
+            ..Fact::default()
+        };
+        let said = format!("-{}", crc32(&[input, output]));
+        let span_id = [record.span_id, said.as_bytes()].concat();
+        self.facts.push(record.trace_id, &span_id, &fact, program.content_limit);
+    }
+}
+
+/// The value of an attribute of the row that was pushed last.
+fn attribute<'r>(attributes: &'r Attributes, key: &[u8]) -> &'r [u8] {
+    let found = attributes.marks.iter().find(|mark| attributes.keys().get(mark.key) == key);
+    found.map_or(b"", |mark| &attributes.bytes()[mark.start..mark.end])
 }
 
 fn role(row: &Row) -> Role {

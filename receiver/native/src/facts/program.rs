@@ -19,7 +19,6 @@ pub const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy)]
 pub enum Special {
     ErrorType,
-    EventName,
     Spans,
     Operation,
     Kind,
@@ -27,9 +26,8 @@ pub enum Special {
     Parent,
 }
 
-pub const SPECIAL_KEYS: [&[u8]; 7] = [
+pub const SPECIAL_KEYS: [&[u8]; 6] = [
     b"error.type",
-    b"event.name",
     b"spanruns.run.spans",
     b"gen_ai.operation.name",
     b"spanruns.kind",
@@ -85,12 +83,23 @@ struct GivenRows {
     providers: Map<Vec<u8>>,
 }
 
+/// A log record that holds contents of its span: the first source that has one counts, an attribute's key or `$body`.
+#[derive(FromPyObject)]
+pub struct ContentRecord {
+    pub dialect: Vec<u8>,
+    pub message: Vec<u8>,
+    pub input: Vec<Vec<u8>>,
+    pub output: Vec<Vec<u8>>,
+}
+
 #[derive(FromPyObject)]
 pub struct Given {
     spans: GivenRows,
     records: GivenRows,
     record_dialect: u32,
     lifecycle: Map<Vec<u8>>,
+    contents: Map<ContentRecord>,
+    no_contents: Vec<Vec<u8>>,
     content_limit: usize,
     cancelled: String,
     control_flow: String,
@@ -213,12 +222,14 @@ pub struct RowProgram {
     detected_names: Vec<(u32, Patterns)>,
 }
 
-/// How spans are read, and log records of the life cycle.
+/// How spans are read, and log records of the life cycle; what other records hold of their spans, by the name of the event.
 pub struct Program {
     pub spans: RowProgram,
     pub records: RowProgram,
     pub record_dialect: u32,
     pub lifecycle: Map<Vec<u8>>,
+    pub contents: Map<ContentRecord>,
+    pub no_contents: Vec<Vec<u8>>,
     pub content_limit: usize,
     pub cancelled: Regex,
     pub control_flow: Regex,
@@ -237,6 +248,8 @@ impl Program {
             records: RowProgram::new(given.records)?,
             record_dialect: given.record_dialect,
             lifecycle: given.lifecycle,
+            contents: given.contents,
+            no_contents: given.no_contents,
             content_limit: given.content_limit,
             cancelled: regex(&given.cancelled)?,
             control_flow: regex(&given.control_flow)?,

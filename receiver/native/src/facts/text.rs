@@ -70,3 +70,25 @@ pub fn find(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
         at += 1;
     }
 }
+
+/// The CRC-32 of some pieces of one text, as ClickHouse's `CRC32` and zlib have it.
+pub fn crc32(pieces: &[&[u8]]) -> u32 {
+    let bytes = pieces.iter().flat_map(|piece| piece.iter());
+    !bytes.fold(!0, |sum, &byte| sum >> 8 ^ CRC_TABLE[usize::from(sum as u8 ^ byte)])
+}
+
+const CRC_TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut sum = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
+            bit += 1;
+        }
+        table[byte] = sum;
+        byte += 1;
+    }
+    table
+};

@@ -23,7 +23,7 @@ from spanruns_schema.dialects import load
 from spanruns_schema.dialects.program import compile_program
 
 from tests.support.odd_requests import OddRequests
-from tests.support.spans import attributes, exception, logs_request, record, span, spans_request
+from tests.support.spans import attributes, content, exception, logs_request, record, span, spans_request
 
 pytestmark = pytest.mark.skipif(not compiled.AVAILABLE, reason="the compiled decoder is not installed")
 
@@ -51,6 +51,12 @@ def test_captures(file: Path) -> None:
     found = same("traces", file.read_bytes())
     assert found.blocks[TABLE].rows == found.blocks["otel_traces"].rows > 0
     assert found.blocks[TABLE].columns == NAMES
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "tests/fixtures/logs").glob("*.pb")), ids=lambda file: file.stem)
+def test_captured_records(file: Path) -> None:
+    """Contents that real frameworks sent as log records."""
+    assert same("logs", file.read_bytes()).blocks[TABLE].rows > 1
 
 
 @pytest.mark.parametrize("limits", [Limits(), TIGHT], ids=["default", "tight"])
@@ -199,6 +205,9 @@ def test_dialect_that_only_a_file_knows(tmp_path: Path) -> None:
     native = same("traces", payload, facts=facts).blocks[TABLE].native
     assert all(text in native for text in (b"parley", b"host", b"voice-1", b"hi", b"welcome"))
     assert b"voice-1" not in same("traces", payload).blocks[TABLE].native
+    words = logs_request([content("parley.word", 2, of={"parley.heard": "well?"}, at_ms=2)])
+    assert b"well?" in same("logs", words, facts=facts).blocks[TABLE].native
+    assert TABLE not in same("logs", words).blocks
 
 
 def test_objects_made_of_prefixes() -> None:

@@ -90,6 +90,12 @@ def test_captures(mapped: Mapped) -> None:
     assert mapped.compare("traces", *(file.read_bytes() for file in PAYLOADS)) > len(PAYLOADS)
 
 
+def test_captured_records(mapped: Mapped) -> None:
+    """Contents that real frameworks sent as log records, among what they log besides."""
+    records = sorted((FIXTURES.parent / "logs").glob("*.pb"))
+    assert mapped.compare("logs", *(file.read_bytes() for file in records)) > 3 * len(records)
+
+
 @settings(QUICK, max_examples=5)
 @given(seed=st.integers(0, 2**32))
 def test_odd_spans(mapped: Mapped, seed: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.resolving import FIXTURES, Bench, differences, expected_outcomes, outcome, request, traces_of
+from tests.support.resolving import FIXTURES, Bench, differences, expected_outcomes, outcome, traces_of
 
 pytestmark = pytest.mark.parametrize("shared_bench", [False, True], ids=["read", "kept"], indirect=True, scope="module")
 
@@ -42,7 +42,7 @@ Rows = dict[str, list[dict[str, Any]]]
 def together(shared_bench: Bench) -> Rows:
     """All rows when every capture has come in one batch."""
     files = sorted({file for expected in EXPECTED.values() for file in expected["files"]})
-    shared_bench.receive(*map(request, files))
+    shared_bench.receive_captures(*files)
     shared_bench.resolve()
     return shared_bench.everything()
 
@@ -58,7 +58,7 @@ def test_fixture(together: Rows, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in EXPECTED if name.endswith(ALONE)])
 def test_part_of_a_trace(together: Rows, bench: Bench, name: str) -> None:
     """What one process of a trace over two tells by itself."""
-    bench.receive(*map(request, EXPECTED[name]["files"]))
+    bench.receive_captures(*EXPECTED[name]["files"])
     bench.resolve()
     check(name, bench.everything())
 

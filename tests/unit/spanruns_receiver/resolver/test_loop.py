@@ -18,7 +18,7 @@ from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import Store
 
 from tests.support.resolving import Bench
-from tests.support.spans import span, spans_request
+from tests.support.spans import content, logs_request, span, spans_request
 
 RUN = {"gen_ai.operation.name": "invoke_agent"}
 TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "get"}
@@ -220,3 +220,29 @@ def test_what_it_was_not_told_it_looks_for(bench: Bench, caplog: pytest.LogCaptu
     resolver.make_pass()
     assert names(bench) == ["before", "lost"]
     assert "cannot be kept" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "is_told", [False, pytest.param(True, marks=pytest.mark.skipif(not can_keep(), reason="needs it"))]
+)
+def test_contents_that_come_long_after_their_span(bench: Bench, is_told: bool) -> None:
+    """A resolver that never saw the span of a record, which is younger than itself, finds it in the store; nothing else changes."""
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    first = Resolver(bench.store)
+    bench.receive(spans_request([span(1, "invoke_agent old", RUN), span(2, "chat m", chat, parent=1)]))
+    first.make_pass(everything=True)
+    before = bench.everything()
+    second = Resolver(bench.store, since=datetime.now(UTC), is_told=is_told)
+    second.make_pass(everything=True)
+    late = content("gen_ai.user.message", 2, {"content": "hi"}, at_ms=0)
+    late.time_unix_nano = time.time_ns() + 60 * 10**9
+    payload = logs_request([late])
+    for _ in range(2):
+        bench.receive(payload, signal="logs")
+        second.tell(decode("logs", [payload], facts=True).blocks["span_facts"].native)
+        second.make_pass(everything=True)
+        text = '[{"role":"user","content":"hi"}]'
+        told = {"input": text, "input_size": len(text)}
+        assert bench.everything() == {
+            table: [row | told if table != "tool_calls" else row for row in found] for table, found in before.items()
+        }

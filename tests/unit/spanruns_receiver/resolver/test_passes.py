@@ -14,10 +14,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from spanruns_receiver.resolver import passes
 
 from tests.support.resolving import Bench
-from tests.support.spans import exception, logs_request, record, span, spans_request, trace_id
+from tests.support.spans import content, exception, logs_request, record, span, spans_request, trace_id
 
 pytestmark = pytest.mark.parametrize("shared_bench", [False, True], ids=["read", "kept"], indirect=True, scope="module")
 
+DETAILS = "gen_ai.client.inference.operation.details"
 RUN = {"gen_ai.operation.name": "invoke_agent"}
 TOOL = {"gen_ai.operation.name": "execute_tool"}
 MODEL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4.1-mini", "gen_ai.provider.name": "openai"}
@@ -30,7 +31,8 @@ def usage(tokens_in: int, tokens_out: int) -> dict[str, Any]:
 
 def crew() -> list[Span | LogRecord]:
     """A trace with every kind of thing: a wrapper above two agents, one of which calls another through a tool; a call
-    that four spans repeat, one of them hours later; a failed run; a run that waited; a resumed run in another trace."""
+    that four spans repeat, one of them hours later; a failed run; a run that waited; a resumed run in another trace; contents in
+    log records, one of them hours later, some of spans that are not there."""
     hours = 3 * 3600 * 1000
     boss = {"gen_ai.agent.name": "boss", "session.id": "s-1", "user.id": "u-1", "spanruns.run.tags": ["a", "b"]}
     job = {
@@ -44,7 +46,7 @@ def crew() -> list[Span | LogRecord]:
             1, "execute crew", {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "crew"}, end_ms=9000
         ),
         span(2, "invoke_agent boss", RUN | boss | {"gen_ai.usage.input_tokens": 131}, parent=1),
-        span(3, "chat", usage(20, 7), parent=2),
+        span(3, "chat", usage(20, 7) | {"gen_ai.input.messages": '[{"role":"user"}]'}, parent=2),
         span(4, "chat", usage(20, 7), parent=3),
         span(
             5, "execute_tool ask", TOOL | {"gen_ai.tool.name": "ask", "gen_ai.tool.call.arguments": {"q": 1}}, parent=2
@@ -71,6 +73,14 @@ def crew() -> list[Span | LogRecord]:
         record("started", 16, {"spanruns.kind": "run", "gen_ai.agent.name": "open"}, at_ms=20, parent=8),
         record("waiting", 16, {"spanruns.kind": "run", "spanruns.run.waiting_for": "anna"}, at_ms=40, parent=8),
         record("heartbeat", 16, {"spanruns.kind": "run", "spanruns.run.heartbeat_interval_ms": 10000}, at_ms=50),
+        content(DETAILS, 3, of={"gen_ai.input.messages": "not this", "gen_ai.output.messages": ["hi"]}, at_ms=hours),
+        content("gen_ai.system.message", 7, {"content": "be brief"}, at_ms=9),
+        content("", 7, '{"content":"who?"}', {"event.name": "gen_ai.user.message"}, at_ms=9),
+        content("gen_ai.choice", 7, {"index": 0, "message": {"content": "me"}}, at_ms=9),
+        content("gen_ai.choice", 7, {"index": 1, "message": {"content": "you"}}, at_ms=10),
+        content("gen_ai.choice", 99, {"message": {"content": "nobody"}}, at_ms=13),
+        content("gen_ai.choice", 1, {"message": {"content": "nobody"}}, at_ms=13, trace=3),
+        content("app.message", 7, {"content": "not this"}, {"content": "nor this"}, at_ms=7),
     ]
 
 
@@ -123,11 +133,19 @@ def test_one_request(bench: Bench) -> None:
         ("ask", "success", "", "boss"),
         ("get", "failed", "ConnectionError", "clerk"),
     ]
-    assert [(row["input_tokens"], ids[row["run_id"]]) for row in rows["model_calls"]] == [
-        (20, "boss"),
-        (111, "helper"),
-        (1, "plain"),
+    asked = '[{"role":"system","content":"be brief"},{"role":"user","content":"who?"}]'
+    answered = '[{"role":"assistant","content":"me"},{"role":"assistant","content":"you"}]'
+    contents = ("input", "output", "input_size", "output_size")
+    assert [
+        (row["input_tokens"], ids[row["run_id"]], *(row[it] for it in contents)) for row in rows["model_calls"]
+    ] == [
+        (20, "boss", '[{"role":"user"}]', '["hi"]', 17, 6),
+        (111, "helper", asked, answered, 73, 74),
+        (1, "plain", "", "", 0, 0),
     ]
+    assert [runs["boss"][it] for it in contents] == ['[{"role":"user"}]', '["hi"]', 17, 6]
+    assert [runs["helper"][it] for it in contents] == [asked, answered, 73, 74]
+    assert [runs["crew"][it] for it in contents] == ["", "", 0, 0]
 
 
 @st.composite

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from spanruns_receiver.decode import decode
 from spanruns_receiver.resolver import native
+from spanruns_receiver.resolver.arrivals import NEVER_S
 from spanruns_receiver.resolver.columns import FACT
 from spanruns_receiver.resolver.facts import Batch, StoredFacts
 from spanruns_receiver.resolver.recent import Recent, can_keep
@@ -16,16 +17,20 @@ from spanruns_receiver.resolver.table import Labels, Lists, Texts, unpacked
 from spanruns_schema.resolving import FACT_COLUMNS, sql
 from spanruns_schema.store import rows
 
-from tests.support.resolving import FIXTURES, Bench, request
-from tests.support.spans import logs_request, record, span, spans_request, trace_id
+from tests.support.resolving import FIXTURES, Bench
+from tests.support.spans import content, logs_request, record, span, spans_request, trace_id
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
 
 
 def captures() -> list[bytes]:
     """Every captured trace request."""
-    names = sorted(path.stem for path in (FIXTURES / "otlp").glob("*.pb"))
-    return [request(name) for name in names if not name.endswith((".metrics", ".logs"))]
+    return [path.read_bytes() for path in sorted((FIXTURES / "otlp").glob("*.pb"))]
+
+
+def captured_records() -> list[bytes]:
+    """Every captured request of log records."""
+    return [path.read_bytes() for path in sorted((FIXTURES / "logs").glob("*.pb"))]
 
 
 def batch_of(bench: Bench) -> Batch:
@@ -45,7 +50,7 @@ def test_kept_facts_are_those_of_the_store(bench: Bench) -> None:
         record(event, n, {"spanruns.run.kind": "job"}, at_ms=n)
         for n, event in enumerate(("queued", "started", "heartbeat"), 1)
     ]
-    for signal, payload in (("traces", captures()), ("logs", [logs_request(events)])):
+    for signal, payload in (("traces", captures()), ("logs", [logs_request(events), *captured_records()])):
         bench.receive(*payload, signal=signal)  # type: ignore[arg-type]
         recent.add(decode(signal, payload, facts=True).blocks["span_facts"].native)  # type: ignore[arg-type]
     batch = batch_of(bench)
@@ -64,16 +69,21 @@ def test_kept_facts_are_those_of_the_store(bench: Bench) -> None:
 
 def test_touched_traces_are_those_that_the_store_finds(bench: Bench) -> None:
     """The same traces, as urgent, with the same times, as `touched.sql` says."""
-    payloads = captures()
-    bench.receive(*payloads)
-    recent = Recent(2**40)
-    recent.add(decode("traces", payloads, facts=True).blocks["span_facts"].native)
-    ours = [tuple(touched)[:-1] for touched in recent.touched()]
+    alone = logs_request([content("gen_ai.choice", 1, "hi", at_ms=1, trace=77)])
+    ours = []
+    for signal, payloads in (("traces", captures()), ("logs", [*captured_records(), alone])):
+        bench.receive(*payloads, signal=signal)  # type: ignore[arg-type]
+        recent = Recent(2**40)
+        recent.add(decode(signal, payloads, facts=True).blocks["span_facts"].native)  # type: ignore[arg-type]
+        ours += [tuple(touched)[:-1] for touched in recent.touched()]
     inserts = rows(bench.store, "SELECT toUnixTimestamp64Micro(inserted_at) AS at FROM span_facts GROUP BY at")
-    parameters = {"from": "2000-01-01", "to": "2200-01-01", "inserts": [row["at"] for row in inserts]}
-    found = rows(bench.store, sql("touched"), parameters)
+    found = []
+    for row in inserts:
+        parameters = {"from": "2000-01-01", "to": "2200-01-01", "inserts": [row["at"]]}
+        found += rows(bench.store, sql("touched"), parameters)
     theirs = [(row["trace_id"], bool(row["urgent"]), int(row["start_s"]), int(row["end_s"])) for row in found]
     assert sorted(ours) == sorted(theirs)
+    assert [touched[1:3] for touched in ours if touched[0] == trace_id(77)] == [(False, NEVER_S)]
 
 
 def test_the_oldest_blocks_make_way() -> None:

@@ -420,6 +420,26 @@ def test_who_speaks_for_a_run() -> None:
     ]
 
 
+def test_contents_of_records_count_as_those_of_their_spans() -> None:
+    """Where they are, runs take them from calls as from spans; else they change nothing: they make no span, and keep none waiting."""
+    facts = facts_of(
+        """
+        chain flow parent_key=91
+          model gpt has_output=1
+          model gpt has_output=1
+          none record event=7 parent_key=3 has_input=1 inserted_us=100
+          none record event=7 parent_key=3 has_output=1 inserted_us=100
+          none record event=7 parent_key=92 has_input=1 inserted_us=100
+        """
+    )
+    without, found = (resolve_columns(Columns.of(some), fed_since_us=99) for some in (facts[:3], facts))
+    assert runs_of(found) == runs_of(without) != []
+    assert calls_of(found) == calls_of(without)
+    assert found.unsettled.tolist() == without.unsettled.tolist() == []
+    assert members_of(without) == [(1, 1, Use.ALL), (1, 3, Use.OUTPUT)]
+    assert members_of(found) == [(1, 1, Use.ALL), (1, 3, Use.INPUT), (1, 3, Use.OUTPUT)]
+
+
 def test_reported_usage_is_the_run_spans_own_claim() -> None:
     """The run's own span speaks over the wrapper's; a wrapper where the run is silent."""
     resolved = resolve(

@@ -14,7 +14,7 @@ from spanruns_schema.dialects.dialect import ROLES
 from spanruns_schema.embedded import EmbeddedStore
 
 from tests.support.resolving import Bench
-from tests.support.spans import exception, span, spans_request
+from tests.support.spans import content, exception, logs_request, span, spans_request
 
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "dialects.md").read_text()
 FILES = resources.files("spanruns_schema").joinpath("dialects")
@@ -29,7 +29,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     example = re.search(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
     assert example
     lines = [line for line in example[1].splitlines() if line]
-    assert len(lines) < 30
+    assert len(lines) < 32
     (folder / "parley.toml").write_text(example[1])
     store = EmbeddedStore(tmp_path / "store")
     bench = Bench(store, shared=True)
@@ -64,6 +64,7 @@ def test_the_example_of_the_document(bench: Bench) -> None:
             scope="parley.core",
         )
     )
+    bench.receive(logs_request([content("parley.word", 2, "how are you?", at_ms=2)]), signal="logs")
     bench.resolve()
     assert bench.outcome() == {
         "runs": [
@@ -94,7 +95,10 @@ def test_the_example_of_the_document(bench: Bench) -> None:
     }
     run = bench.rows("runs")[0]
     assert (run["session_id"], run["input"], run["output"]) == ("t-1", "hi", "welcome")
-    assert [call["model"] for call in bench.rows("model_calls")] == ["voice-1", "voice-1"]
+    assert [(call["model"], call["input"]) for call in bench.rows("model_calls")] == [
+        ("voice-1", '[{"role":"user","content":"how are you?"}]'),
+        ("voice-1", ""),
+    ]
 
 
 def test_the_document_names_every_dialect_field_and_role() -> None:
