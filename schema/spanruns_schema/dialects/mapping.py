@@ -10,6 +10,7 @@ from spanruns_schema.dialects.sql import (
     affixes,
     decoded,
     detect_by_name,
+    every,
     first,
     match_any,
     of_event,
@@ -371,7 +372,7 @@ class RowMapping:
         for dialect in [*self._dialects, self._base]:
             for role in dialect.roles:
                 branches += [
-                    " AND ".join([*self._mine(dialect), *self._when(dialect, role.when)]),
+                    every([*self._mine(dialect), *self._when(dialect, role.when)]),
                     quote("shadow" if role.shadow else role.role),
                 ]
         return f"multiIf({', '.join(branches)}, '')"
@@ -397,7 +398,7 @@ class RowMapping:
     def failed(self) -> str:
         """Whether the dialect's own word says that the span failed."""
         rules = [
-            " AND ".join([*self._mine(dialect), *self._when(dialect, when)])
+            every([*self._mine(dialect), *self._when(dialect, when)])
             for dialect in [*self._dialects, self._base]
             for when in dialect.failed
         ]
@@ -417,7 +418,7 @@ class RowMapping:
     def marker(self) -> tuple[str, str]:
         """Whether the span is only a sign that another has begun, and that one's parent."""
         markers = [(dialect, dialect.marker) for dialect in self._dialects if dialect.marker]
-        conditions = [" AND ".join(self._when(dialect, marker.when)) for dialect, marker in markers]
+        conditions = [every(self._when(dialect, marker.when)) for dialect, marker in markers]
         return " OR ".join(conditions) or "false", first([self._source(marker.parent) for _, marker in markers])
 
     def span_name(self) -> str:
