@@ -16,6 +16,7 @@ from spanruns_schema.dialects.mapping import (
     CONTROL_FLOW,
     GENERAL_TYPES,
     INTERNAL_TAG,
+    MODALITIES,
     NO_MODELS,
     STACK,
     TEXT_AFTER_TYPE,
@@ -88,6 +89,7 @@ _NO_USAGE: Fact = {
     "cache_read_tokens": 0,
     "cache_write_tokens": 0,
     "reasoning_tokens": 0,
+    **dict.fromkeys(MODALITIES, 0),
     "cost_usd": None,
 }
 
@@ -388,6 +390,7 @@ def _usage(reading: Reading, raw: Raw) -> Fact:
         "cache_read_tokens": read,
         "cache_write_tokens": write,
         "reasoning_tokens": numbers.tokens(field("reasoning_tokens")(raw)),
+        **{name: numbers.tokens(field(name)(raw)) for name in MODALITIES},
         "cost_usd": numbers.double(field("cost_usd")(raw)),
     }
 

@@ -359,6 +359,12 @@ impl<'r> Maker<'_, 'r> {
         fact.cache_read_tokens = read;
         fact.cache_write_tokens = write;
         fact.reasoning_tokens = tokens(&fields.reasoning_tokens);
+        fact.audio_input_tokens = tokens(&fields.audio_input_tokens);
+        fact.audio_output_tokens = tokens(&fields.audio_output_tokens);
+        fact.audio_cache_read_tokens = tokens(&fields.audio_cache_read_tokens);
+        fact.image_input_tokens = tokens(&fields.image_input_tokens);
+        fact.image_output_tokens = tokens(&fields.image_output_tokens);
+        fact.image_cache_read_tokens = tokens(&fields.image_cache_read_tokens);
         fact.cost_usd = numbers::double(&row.first(&fields.cost_usd));
     }
 
