@@ -1,7 +1,7 @@
 """Versioned migrations with a ledger, and the repeatable objects above them.
 
 Numbered files in `migrations/` run once, in order, and must never change: the ledger keeps their checksum. Views
-(`views/*.sql`) and the mapping's materialized views are repeatable: they are replaced in place when their text changes, and a
+(`views/*.sql`) and the mapping's materialized views are repeatable: they are replaced in place when their text changes, views also when there are new migrations, and a
 materialized view is never dropped, so no row that arrives meanwhile is missed. All statements are `IF NOT EXISTS` or
 `OR REPLACE`, so two receivers that start at once do no harm.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import resources
 from typing import Literal
@@ -47,17 +47,19 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One object of the schema: `sql` as it is here, `state` as the store's ledger has it."""
+    """One object of the schema: `sql` as it is here, `state` as the store's ledger has it. A view stands `above` the last
+    migration: where it says `*` it has the columns that there were when it was made."""
 
     name: str
     kind: Kind
     sql: str
     state: State = State.PENDING
+    above: str = ""
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the text, hex."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
+        """SHA-256 of the text, and of what it stands above, hex."""
+        return hashlib.sha256(f"{self.sql}{self.above}".encode()).hexdigest()
 
 
 def steps(*, shared: bool = True) -> list[Step]:
@@ -76,7 +78,10 @@ def steps(*, shared: bool = True) -> list[Step]:
 def status(store: Store, *, shared: bool = True) -> list[Step]:
     """Every step with its state in this store, objects unknown to this version last."""
     ledger = _ledger(store)
-    known = [Step(s.name, s.kind, s.sql, _state(s, ledger)) for s in steps(shared=shared)]
+    mine = steps(shared=shared)
+    last = max((step.name for step in mine if step.kind == "migration"), default="")
+    mine = [replace(step, above=last) if step.kind == "view" else step for step in mine]
+    known = [replace(step, state=_state(step, ledger)) for step in mine]
     names = {step.name for step in known}
     unknown = [Step(name, "migration", "", State.UNKNOWN) for name in sorted(ledger.keys() - names)]
     return known + unknown

@@ -177,6 +177,12 @@ class ModelCall(_Model):
     cache_read_tokens: int
     cache_write_tokens: int
     reasoning_tokens: int
+    audio_input_tokens: int
+    audio_output_tokens: int
+    audio_cache_read_tokens: int
+    image_input_tokens: int
+    image_output_tokens: int
+    image_cache_read_tokens: int
     cost_usd: float | None
     cost_source: str = Field(description="Who says so: the `span`, the table of `prices`, or nobody.")
     input: str

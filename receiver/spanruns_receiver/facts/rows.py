@@ -16,6 +16,7 @@ from spanruns_schema.dialects.mapping import (
     CONTROL_FLOW,
     GENERAL_TYPES,
     INTERNAL_TAG,
+    MODALITIES,
     NO_MODELS,
     STACK,
     TEXT_AFTER_TYPE,
@@ -88,6 +89,7 @@ _NO_USAGE: Fact = {
     "cache_read_tokens": 0,
     "cache_write_tokens": 0,
     "reasoning_tokens": 0,
+    **dict.fromkeys(MODALITIES, 0),
     "cost_usd": None,
 }
 
@@ -383,11 +385,12 @@ def _usage(reading: Reading, raw: Raw) -> Fact:
         return sum(numbers.tokens(reading.field(field)(raw)) for field in fields) % 2**64
 
     return {
-        "input_tokens": tokens("input_tokens", "cache_read_apart", "cache_write_apart"),
-        "output_tokens": tokens("output_tokens", "reasoning_apart"),
+        "input_tokens": tokens("input_tokens", "cache_read_apart", "cache_write_apart", "audio_input_apart"),
+        "output_tokens": tokens("output_tokens", "reasoning_apart", "audio_output_apart"),
         "cache_read_tokens": tokens("cache_read_tokens"),
         "cache_write_tokens": tokens("cache_write_tokens"),
         "reasoning_tokens": tokens("reasoning_tokens"),
+        **{name: tokens(name) for name in MODALITIES},
         "cost_usd": numbers.double(reading.field("cost_usd")(raw)),
     }
 

@@ -30,6 +30,12 @@ TOKEN_PRICES = {
     "cache_read_usd_per_mtok": "cache_read_mtok",
     "cache_write_usd_per_mtok": "cache_write_mtok",
     "reasoning_usd_per_mtok": "output_reasoning_mtok",
+    "audio_input_usd_per_mtok": "input_audio_mtok",
+    "audio_output_usd_per_mtok": "output_audio_mtok",
+    "audio_cache_read_usd_per_mtok": "cache_audio_read_mtok",
+    "image_input_usd_per_mtok": "input_image_mtok",
+    "image_output_usd_per_mtok": "output_image_mtok",
+    "image_cache_read_usd_per_mtok": "cache_image_read_mtok",
 }
 """The package's name for each of our columns."""
 
@@ -47,12 +53,18 @@ class Price:
     cache_read_usd_per_mtok: float | None = None
     cache_write_usd_per_mtok: float | None = None
     reasoning_usd_per_mtok: float | None = None
+    audio_input_usd_per_mtok: float | None = None
+    audio_output_usd_per_mtok: float | None = None
+    audio_cache_read_usd_per_mtok: float | None = None
+    image_input_usd_per_mtok: float | None = None
+    image_output_usd_per_mtok: float | None = None
+    image_cache_read_usd_per_mtok: float | None = None
     request_usd: float | None = None
 
 
 def source() -> str:
-    """What rows of this catalogue are marked with: the package and its version."""
-    return f"genai-prices {version('genai-prices')}"
+    """What rows of this catalogue are marked with: the package, its version, and how many of its prices are read."""
+    return f"genai-prices {version('genai-prices')}, {len(TOKEN_PRICES)} prices"
 
 
 def prices(provider: str, model: str) -> list[Price]:

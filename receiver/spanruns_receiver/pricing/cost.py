@@ -7,14 +7,21 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-PRICES = (
-    "input_usd_per_mtok",
-    "output_usd_per_mtok",
-    "cache_read_usd_per_mtok",
-    "cache_write_usd_per_mtok",
-    "reasoning_usd_per_mtok",
-    "request_usd",
+PARTS = (
+    ("audio_cache_read", ("cache_read", "audio_input"), "input"),
+    ("image_cache_read", ("cache_read", "image_input"), "input"),
+    ("cache_read", (), "input"),
+    ("cache_write", (), "input"),
+    ("audio_input", (), "input"),
+    ("image_input", (), "input"),
+    ("audio_output", (), "output"),
+    ("image_output", (), "output"),
+    ("reasoning", (), "output"),
 )
+"""Tokens that others contain, the smallest parts first: a part, the larger ones it is in, and the whole. Without a price of its own
+it costs as the first of these that has one."""
+
+PRICES = (*(f"{name}_usd_per_mtok" for name in ("input", "output", *(part for part, _, _ in PARTS))), "request_usd")
 
 # name, numpy type, SQL over model_prices
 COLUMNS = [
@@ -40,8 +47,8 @@ def costs(
 ) -> Floats:
     """What each call costs in USD, NaN where that is not known: no tokens, no price for the model, or none for such tokens.
 
-    `prices` is of dtype PRICE; `tokens` has `input_tokens` and `output_tokens` (all of them), and of these
-    `cache_read_tokens`, `cache_write_tokens` and `reasoning_tokens`.
+    `prices` is of dtype PRICE; `tokens` has `input_tokens` and `output_tokens` (all of them), and the parts of these by
+    the names of `PARTS`, as `cache_read_tokens`.
     """
     used = (tokens["input_tokens"] > 0) | (tokens["output_tokens"] > 0)
     wanted = used & np.isin(model_key, prices["model_key"])
@@ -76,19 +83,21 @@ def _fill(
 
 
 def _sum(price: Mapping[str, Floats], tokens: Tokens) -> Floats:
-    """Cached tokens are part of the input and reasoning tokens of the output; without a price of their own they cost the same."""
-    count = {name: tokens[name].astype(np.float64) for name in tokens}
-    plain_input, plain_output = count["input_tokens"].copy(), count["output_tokens"].copy()
+    """Parts leave what contains them, so that every token is counted once, at the price of the smallest part it is in. Of parts
+    that nobody told to overlap (cached, audio) as few tokens do as possible."""
+    parts = [(part, larger, whole) for part, larger, whole in PARTS if tokens[f"{part}_tokens"].any()]
+    counted = {name for part, larger, whole in parts for name in (part, *larger, whole)} | {"input", "output"}
+    left = {name: tokens[f"{name}_tokens"].astype(np.float64) for name in counted}
     total = np.nan_to_num(price["request_usd"])
-    for part, whole in (
-        ("cache_read", plain_input),
-        ("cache_write", plain_input),
-        ("reasoning", plain_output),
-    ):
+    for part, larger, whole in parts:
         own = price[f"{part}_usd_per_mtok"]
-        of_its_own = np.where(np.isnan(own), 0, np.minimum(count[f"{part}_tokens"], whole))
-        whole -= of_its_own
+        for name in larger:
+            own = np.where(np.isnan(own), price[f"{name}_usd_per_mtok"], own)
+        around = [left[name] for name in (*larger, whole)]
+        of_its_own = np.where(np.isnan(own), 0, np.minimum.reduce([left[part], *around]))
+        for count in around:
+            count -= of_its_own
         total += of_its_own * np.nan_to_num(own) / 1e6
-    for whole, name in ((plain_input, "input"), (plain_output, "output")):
-        total += np.where(whole > 0, whole * price[f"{name}_usd_per_mtok"], 0) / 1e6
+    for whole in ("input", "output"):
+        total += np.where(left[whole] > 0, left[whole] * price[f"{whole}_usd_per_mtok"], 0) / 1e6
     return np.asarray(total, np.float64)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.columns import EVENTS, ROLES, TOKENS, Columns, Event, Ints, Role, Status
+from spanruns_receiver.resolver.columns import CALL_TOKENS, EVENTS, ROLES, Columns, Event, Ints, Role, Status
 from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.joins import matches, places
 from spanruns_receiver.resolver.native import Block, nullable, numbers
@@ -138,7 +138,7 @@ def model_calls(rows: CallRows) -> Block:
             **{name: name for name in ("operation", "provider", "input", "output", "error_type", "error_message")},
         ),
         *rows.sizes(input_size="input_size", output_size="output_size"),
-        *((name, "UInt64", numbers("UInt64", calls[name])) for name in TOKENS),
+        *((name, "UInt64", numbers("UInt64", calls[name])) for name in CALL_TOKENS),
         ("time_to_first_chunk_ms", "Nullable(Float64)", nullable("Float64", waited.data, np.ma.getmaskarray(waited))),
         ("cost_usd", "Nullable(Float64)", nullable("Float64", cost, np.isnan(cost))),
         native.words("cost_source", Labels(COST_SOURCES.texts, calls["cost_source"])),

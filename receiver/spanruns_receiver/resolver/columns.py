@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spanruns_schema.dialects.mapping import CONTENT_LIMIT
+from spanruns_schema.dialects.mapping import CONTENT_LIMIT, MODALITIES
 
 
 class Role(IntEnum):
@@ -57,6 +57,8 @@ Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+CALL_TOKENS = (*TOKENS, *MODALITIES)
+"""What calls are priced by; runs have the sums of `TOKENS`."""
 
 # name, numpy type, SQL over span_facts
 _FACT = [
@@ -102,7 +104,7 @@ _FACT = [
     ("inserted_us", "<i8", "toUnixTimestamp64Micro(inserted_at)"),
     ("waiting_ms", "<f8", "waiting_ms"),
     ("heartbeat_interval_ms", "<u4", "heartbeat_interval_ms"),
-    *((name, "<u8", name) for name in TOKENS),
+    *((name, "<u8", name) for name in CALL_TOKENS),
     ("cost_usd", "<f8", "ifNull(cost_usd, nan)"),
 ]
 
@@ -152,7 +154,7 @@ CALL = np.dtype(
         ("status", "u1"),
         ("is_tool", "u1"),
         ("started_us", "<i8"),
-        *((name, "<u8") for name in TOKENS),
+        *((name, "<u8") for name in CALL_TOKENS),
         ("cost_usd", "<f8"),
         ("cost_source", "u1"),  # a `CostSource`
     ]

@@ -16,11 +16,11 @@ from spanruns_schema.dialects.mapping import CONTENT_LIMIT
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.arrivals import NEVER_S, Touched
 from spanruns_receiver.resolver.columns import (
+    CALL_TOKENS,
     EVENTS,
     FACT,
     ROLES,
     STATUSES,
-    TOKENS,
     Bools,
     Columns,
     Event,
@@ -217,7 +217,7 @@ def _narrow(table: Table, now_us: int) -> Columns:
         "inserted_us": np.full(len(table), now_us),
         "waiting_ms": table["waiting_ms"],
         "heartbeat_interval_ms": table["heartbeat_interval_ms"],
-        **{token: table[token] for token in TOKENS},
+        **{token: table[token] for token in CALL_TOKENS},
         "cost_usd": table["cost_usd"].filled(np.nan),
     }
     return Columns({name: np.asarray(columns[name], FACT[name]) for name in FACT.names or ()})

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.pricing.cost import costs
-from spanruns_receiver.resolver.columns import TOKENS, Bools, Columns, CostSource, Ints, Role
+from spanruns_receiver.resolver.columns import CALL_TOKENS, TOKENS, Bools, Columns, CostSource, Ints, Role
 from spanruns_receiver.resolver.tree import Tree
 from spanruns_receiver.resolver.walk import nearest
 
@@ -17,10 +17,11 @@ def fill_usage(rows: Columns, node: Ints, own: Columns, tree: Tree, sent_parent:
     """A model call's tokens and cost: its own, else those of the spans that repeat it, each counted once."""
     is_model = own["role"] == Role.MODEL
     seen_by = _seen_by(tree, sent_parent)
-    has_tokens = is_model & np.any([own[name] > 0 for name in TOKENS], axis=0)
+    told = [name for name in CALL_TOKENS if own[name].any()]
+    has_tokens = is_model & np.any([own[name] > 0 for name in (told or TOKENS)], axis=0)
     counted = _counted(has_tokens, own, tree, sent_parent, seen_by)
     at = np.searchsorted(node, tree.call[counted])
-    for name in TOKENS:
+    for name in told:
         np.add.at(rows[name], at, own[name][counted])
     counted = _counted(is_model & ~np.isnan(own["cost_usd"]), own, tree, sent_parent, seen_by)
     rows["cost_usd"] = summed(own["cost_usd"][counted], np.searchsorted(node, tree.call[counted]), len(node))
@@ -63,7 +64,7 @@ def fill_costs(rows: Columns, node: Ints, own: Columns, call: Ints, prices: Pric
     # Nothing for some tokens says that its price list lacks the model, as long as ours has it.
     free = (rows["cost_usd"] == 0) & ((rows["input_tokens"] > 0) | (rows["output_tokens"] > 0))
     asked = np.flatnonzero(unsaid | free)
-    found = costs(prices, key[asked], own["started_us"][node][asked], {name: rows[name][asked] for name in TOKENS})
+    found = costs(prices, key[asked], own["started_us"][node][asked], {name: rows[name][asked] for name in CALL_TOKENS})
     priced = asked[~np.isnan(found)]
     rows["cost_usd"][priced] = found[~np.isnan(found)]
     rows["cost_source"][priced] = CostSource.PRICES

@@ -24,6 +24,16 @@ from spanruns_schema.dialects.sql import (
 CONTENT_LIMIT = 16_384
 """Characters of an input, output, argument or result kept in facts and runs; the whole stays in the raw row."""
 
+MODALITIES = (
+    "audio_input_tokens",
+    "audio_output_tokens",
+    "audio_cache_read_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
+    "image_cache_read_tokens",
+)
+"""Fields and columns for the tokens of a call that are no text: parts of its input, output and cached tokens."""
+
 FACTS_WRITTEN = "spanruns:facts"
 """`log_comment` of an insert whose writer has made the facts itself, so that the views leave its rows alone."""
 
@@ -311,11 +321,12 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
             f"coalesce(toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000, toFloat64OrNull({field('time_to_first_chunk_ms')}))",
             "NULL",
         ),
-        "input_tokens": " + ".join(map(tokens, ("input_tokens", "cache_read_apart", "cache_write_apart"))),
-        "output_tokens": " + ".join(map(tokens, ("output_tokens", "reasoning_apart"))),
+        "input_tokens": " + ".join(map(tokens, ("input_tokens", "cache_read_apart", "cache_write_apart", "audio_input_apart"))),
+        "output_tokens": " + ".join(map(tokens, ("output_tokens", "reasoning_apart", "audio_output_apart"))),
         "cache_read_tokens": tokens("cache_read_tokens"),
         "cache_write_tokens": tokens("cache_write_tokens"),
         "reasoning_tokens": tokens("reasoning_tokens"),
+        **{name: tokens(name) for name in MODALITIES},
         "cost_usd": only("has_usage_", f"toFloat64OrNull({field('cost_usd')})", "NULL"),
         "input": _cut(whole_input),
         "output": _cut(whole_output),

@@ -46,6 +46,23 @@ def test_apply_runs_everything_once(empty: EmbeddedStore, monkeypatch: pytest.Mo
     assert _states(empty) == {"0001_things": State.APPLIED, "all_things": State.APPLIED}
 
 
+def test_a_view_has_the_columns_that_a_new_migration_adds(
+    empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view of all columns is made again, though its text is the same, also when the migration was applied by itself before."""
+    view = Step("all_things", "view", "CREATE OR REPLACE VIEW all_things AS SELECT * FROM things")
+    more = Step("0002_more", "migration", "ALTER TABLE things ADD COLUMN IF NOT EXISTS b UInt8 DEFAULT 7")
+    monkeypatch.setattr(migrate, "steps", lambda **_: [TWO[0], view])
+    migrate.apply(empty)
+    empty.command("INSERT INTO things (a) VALUES (3)")
+    monkeypatch.setattr(migrate, "steps", lambda **_: [TWO[0], more])
+    migrate.apply(empty)
+    monkeypatch.setattr(migrate, "steps", lambda **_: [TWO[0], more, view])
+    assert _names(migrate.apply(empty)) == ["all_things"]
+    assert rows(empty, "SELECT * FROM all_things") == [{"a": 3, "b": 7}]
+    assert migrate.apply(empty) == []
+
+
 def test_a_changed_view_is_replaced(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A view with new text is applied again; its table stays."""
     monkeypatch.setattr(migrate, "steps", lambda **_: TWO)

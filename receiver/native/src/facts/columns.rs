@@ -56,6 +56,12 @@ pub struct Fact<'r> {
     pub cache_read_tokens: u64,
     pub cache_write_tokens: u64,
     pub reasoning_tokens: u64,
+    pub audio_input_tokens: u64,
+    pub audio_output_tokens: u64,
+    pub audio_cache_read_tokens: u64,
+    pub image_input_tokens: u64,
+    pub image_output_tokens: u64,
+    pub image_cache_read_tokens: u64,
     pub cost_usd: Option<f64>,
     /// The whole; what is stored is cut.
     pub input: Text<'r>,
@@ -133,6 +139,12 @@ columns! {
     cache_read_tokens: Numbers,
     cache_write_tokens: Numbers,
     reasoning_tokens: Numbers,
+    audio_input_tokens: Numbers,
+    audio_output_tokens: Numbers,
+    audio_cache_read_tokens: Numbers,
+    image_input_tokens: Numbers,
+    image_output_tokens: Numbers,
+    image_cache_read_tokens: Numbers,
     cost_usd: Optional,
     input: Strings,
     output: Strings,
@@ -201,6 +213,12 @@ impl Facts {
         self.cache_read_tokens.push(fact.cache_read_tokens.to_le_bytes());
         self.cache_write_tokens.push(fact.cache_write_tokens.to_le_bytes());
         self.reasoning_tokens.push(fact.reasoning_tokens.to_le_bytes());
+        self.audio_input_tokens.push(fact.audio_input_tokens.to_le_bytes());
+        self.audio_output_tokens.push(fact.audio_output_tokens.to_le_bytes());
+        self.audio_cache_read_tokens.push(fact.audio_cache_read_tokens.to_le_bytes());
+        self.image_input_tokens.push(fact.image_input_tokens.to_le_bytes());
+        self.image_output_tokens.push(fact.image_output_tokens.to_le_bytes());
+        self.image_cache_read_tokens.push(fact.image_cache_read_tokens.to_le_bytes());
         self.cost_usd.push(float(fact.cost_usd));
         self.input.push(cut(&fact.input));
         self.output.push(cut(&fact.output));

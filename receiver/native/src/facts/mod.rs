@@ -19,7 +19,7 @@ use crate::attributes::Attributes;
 use crate::column::{Dictionary, HEX};
 use crate::sink::Head;
 use columns::{Fact, Text};
-use program::{ContentRecord, Dialect, Role, Special};
+use program::{ContentRecord, Role, Special};
 use row::{Reader, Row};
 use text::{crc32, cut, find};
 
@@ -349,12 +349,22 @@ impl<'r> Maker<'_, 'r> {
     fn usage(&self, fact: &mut Fact<'r>) {
         let (row, fields) = (self.row, self.fields);
         let tokens = |sources| numbers::tokens(&row.first(sources));
-        let apart = tokens(&fields.cache_read_apart).wrapping_add(tokens(&fields.cache_write_apart));
-        fact.input_tokens = tokens(&fields.input_tokens).wrapping_add(apart);
-        fact.output_tokens = tokens(&fields.output_tokens).wrapping_add(tokens(&fields.reasoning_apart));
+        fact.input_tokens = tokens(&fields.input_tokens)
+            .wrapping_add(tokens(&fields.cache_read_apart))
+            .wrapping_add(tokens(&fields.cache_write_apart))
+            .wrapping_add(tokens(&fields.audio_input_apart));
+        fact.output_tokens = tokens(&fields.output_tokens)
+            .wrapping_add(tokens(&fields.reasoning_apart))
+            .wrapping_add(tokens(&fields.audio_output_apart));
         fact.cache_read_tokens = tokens(&fields.cache_read_tokens);
         fact.cache_write_tokens = tokens(&fields.cache_write_tokens);
         fact.reasoning_tokens = tokens(&fields.reasoning_tokens);
+        fact.audio_input_tokens = tokens(&fields.audio_input_tokens);
+        fact.audio_output_tokens = tokens(&fields.audio_output_tokens);
+        fact.audio_cache_read_tokens = tokens(&fields.audio_cache_read_tokens);
+        fact.image_input_tokens = tokens(&fields.image_input_tokens);
+        fact.image_output_tokens = tokens(&fields.image_output_tokens);
+        fact.image_cache_read_tokens = tokens(&fields.image_cache_read_tokens);
         fact.cost_usd = numbers::double(&row.first(&fields.cost_usd));
     }
 

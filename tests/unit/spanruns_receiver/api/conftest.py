@@ -50,7 +50,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     insert(
         store,
         "model_calls_data",
-        call("m1", "a", 0.1, 0.2, model="gpt-x", input_tokens=60, cost_usd=0.3, cost_source="prices"),
+        call(
+            "m1",
+            "a",
+            0.1,
+            0.2,
+            model="gpt-x",
+            input_tokens=60,
+            audio_input_tokens=40,
+            cost_usd=0.3,
+            cost_source="prices",
+        ),
     )
     insert(
         store,

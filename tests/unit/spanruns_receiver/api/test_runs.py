@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from spanruns_schema.dialects.mapping import MODALITIES
 from starlette.testclient import TestClient
 
 
@@ -211,6 +212,8 @@ def test_model_calls_of_a_run(client: TestClient) -> None:
     answer = client.get("/api/runs/a/model-calls").json()
     (call,) = answer["model_calls"]
     assert [call[name] for name in ("model", "input_tokens", "cost_usd", "cost_source")] == ["gpt-x", 60, 0.3, "prices"]
+    modalities = {name: call[name] for name in call if name.startswith(("audio_", "image_"))}
+    assert modalities == dict.fromkeys(MODALITIES, 0) | {"audio_input_tokens": 40}
     assert client.get("/api/runs/c/model-calls").json() == {"model_calls": [], "total_count": 0, "has_more": False}
 
 

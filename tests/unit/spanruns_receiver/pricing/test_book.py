@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -114,6 +115,62 @@ def test_a_changed_price_is_seen_in_time(bench: Bench, monkeypatch: pytest.Monke
     monkeypatch.setattr(book, "REFRESH_S", 0.0)
     bench.resolve()
     assert told(bench) == [("home-made", pytest.approx(0.0011), "prices")]
+
+
+def test_tokens_that_are_no_text(bench: Bench) -> None:
+    """Captured calls cost what one reckons by hand from what the package says of their models, also where a span says it itself;
+    where no price of its own is known, audio costs as text does, and without any nobody knows what."""
+    bench.receive_captures(
+        "openai_audio_otel", "pydantic_ai_modalities", "google_genai_modalities_otel", "livekit_realtime"
+    )
+    home_made = {"input_tokens": 1000, "audio.input_tokens": 600}
+    receive(bench, ("nobody", "home-made"), ("openai", "gpt-4o"), **home_made)
+    bench.resolve()
+    # Text, audio and images in, then cached, then text, audio and images out; a million each.
+    audio = 400 * 2.5 + 600 * 32 + 100 * 10 + 200 * 64
+    gemini = 100 * 0.3 + 400 * 1 + 100 * 0.03 + 400 * 0.1 + 300 * 2.5
+    image = 300 * 0.3 + 20 * 2.5 + 1290 * 30
+    realtime = 600 * 4 + 800 * 32 + 200 * 5 + 400 * 0.4 + 2000 * 0.4 + 100 * 16 + 400 * 64
+    assert sorted(told(bench), key=itemgetter(0, 2)) == [
+        ("gemini-2.5-flash", pytest.approx(gemini / 1e6), "prices"),
+        ("gemini-2.5-flash", pytest.approx(gemini / 1e6), "span"),
+        ("gemini-2.5-flash-image", pytest.approx(image / 1e6), "prices"),
+        ("gemini-2.5-flash-image", pytest.approx(image / 1e6), "span"),
+        ("gpt-4o", pytest.approx(1000 * 2.5 / 1e6), "prices"),
+        ("gpt-audio", pytest.approx(audio / 1e6), "prices"),
+        ("gpt-audio", pytest.approx(audio / 1e6), "span"),
+        ("gpt-realtime", pytest.approx(realtime / 1e6), "prices"),
+        ("home-made", None, ""),
+    ]
+    radio = [run["cost_usd"] for run in bench.rows("runs") if run["agent_name"] == "radio"]
+    assert sorted(radio) == [pytest.approx(cost / 1e6) for cost in (gemini, audio, image)]
+
+
+def test_a_price_of_ones_own_for_audio(bench: Bench) -> None:
+    """The table has a column for each kind; what is cached costs as other cached input where it has no price of its own."""
+    bench.store.command(
+        "INSERT INTO model_prices (provider, model, input_usd_per_mtok, output_usd_per_mtok, cache_read_usd_per_mtok, "
+        "audio_input_usd_per_mtok, audio_output_usd_per_mtok) VALUES ('acme', 'voice', 1000, 2000, 100, 5000, 7000)"
+    )
+    usage = {"input_tokens": 1000, "audio.input_tokens": 600, "output_tokens": 100, "audio.output_tokens": 80}
+    cached = {"cache_read.input_tokens": 400, "audio.cache_read.input_tokens": 200}
+    receive(bench, ("acme", "voice"), **usage, **cached)
+    (call,) = bench.rows("model_calls")
+    assert [call[f"audio_{name}_tokens"] for name in ("input", "output", "cache_read")] == [600, 80, 200]
+    assert call["cost_usd"] == pytest.approx(200 / 1000 + 400 * 5 / 1000 + 400 / 10_000 + 20 * 2 / 1000 + 80 * 7 / 1000)
+
+
+def test_more_kinds_of_prices(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prices that were looked up when fewer kinds were read make way, though the package is the same."""
+    with monkeypatch.context() as older:
+        older.setattr(catalog, "TOKEN_PRICES", dict(list(catalog.TOKEN_PRICES.items())[:5]))
+        bench.receive_captures("openai_audio_otel")
+        bench.resolve()
+    assert told(bench) == [("gpt-audio", pytest.approx(0.0055), "prices")]
+    bench.books.prices = book.PriceBook(bench.store)
+    bench.receive_captures("openai_audio_otel")
+    bench.resolve()
+    assert told(bench) == [("gpt-audio", pytest.approx(0.034), "prices")]
 
 
 def test_names_without_end_cost_little(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

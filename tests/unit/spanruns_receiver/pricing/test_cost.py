@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from spanruns_receiver.pricing.catalog import TOKEN_PRICES, Price, prices
 from spanruns_receiver.pricing.cost import NO_PRICES, PRICE, PRICES, costs
+from spanruns_receiver.resolver.columns import CALL_TOKENS
 
-TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 
@@ -35,14 +35,14 @@ def table(found: list[Price], key: int = 1, *, own: bool = False) -> NDArray[np.
 
 def cost(found: NDArray[np.void], at: datetime = AT, key: int = 1, **tokens: int) -> float:
     """What one call costs."""
-    counts = {name: np.array([tokens.get(name, 0)], np.uint64) for name in TOKENS}
+    counts = {name: np.array([tokens.get(name, 0)], np.uint64) for name in CALL_TOKENS}
     started = np.array([int(at.timestamp() * 1e6)], np.int64)
     return float(costs(found, np.array([key], np.uint64), started, counts)[0])
 
 
 def priced_by_tokens() -> list[tuple[str, str, Any]]:
-    """Every model whose prices are per token of the kinds that spans tell apart."""
-    kinds = {*TOKEN_PRICES.values(), "requests_kcount"}
+    """Every model whose prices are per token of the kinds that spans tell apart; searches are not told."""
+    kinds = {*TOKEN_PRICES.values(), "requests_kcount", "web_searches_kcount"}
     found = []
     for provider in get_snapshot().providers:
         for model in provider.models:
@@ -54,47 +54,73 @@ def priced_by_tokens() -> list[tuple[str, str, Any]]:
 
 
 MODELS = priced_by_tokens()
+MODALITIES = [
+    model
+    for model in MODELS
+    for price in prices(*model[:2])[:1]
+    if price.audio_input_usd_per_mtok or price.image_output_usd_per_mtok
+]
+THEIRS = {
+    theirs.replace("_mtok", "_tokens"): ours.replace("_usd_per_mtok", "_tokens")
+    for ours, theirs in TOKEN_PRICES.items()
+}
+"""Our name for each of the package's kinds of tokens."""
 
 
 @settings(max_examples=400, deadline=None)
 @given(
-    st.sampled_from(MODELS),
+    st.sampled_from(MODELS) | st.sampled_from(MODALITIES),
     st.integers(0, 500_000),
     st.integers(0, 500_000),
-    st.tuples(st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0, 1)),
+    st.tuples(*[st.floats(0, 0.25)] * 4),
+    st.tuples(*[st.floats(0, 0.33)] * 3),
+    st.floats(0, 0.5),
     st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1)),
 )
 def test_as_the_package_counts(
     model: tuple[str, str, Any],
     input_tokens: int,
     output_tokens: int,
-    shares: tuple[float, float, float],
+    inputs: tuple[float, ...],
+    outputs: tuple[float, ...],
+    overlap: float,
     at: datetime,
 ) -> None:
     """For any model, date, hour and usage the cost is the package's own, where the package has prices for all of the tokens."""
     provider, name, info = model
     moment = at.replace(tzinfo=UTC)
     used = {"input_tokens": input_tokens, "output_tokens": output_tokens}
-    used["cache_read_tokens"] = int(input_tokens * shares[0])
-    used["cache_write_tokens"] = int(input_tokens * shares[1])
+    for whole, parts, shares in (
+        (input_tokens, ("cache_read", "cache_write", "audio_input", "image_input"), inputs),
+        (output_tokens, ("reasoning", "audio_output", "image_output"), outputs),
+    ):
+        used |= {f"{part}_tokens": int(whole * share) for part, share in zip(parts, shares, strict=True)}
+    for kind in ("audio", "image"):
+        both = min(used["cache_read_tokens"], used[f"{kind}_input_tokens"])
+        used[f"{kind}_cache_read_tokens"] = int(both * overlap)
     found = table(prices(provider, name))
     if not len(found) or get_snapshot().find_provider_model(name, None, provider, None)[1] is not info:
         return
     price = info.get_prices(moment)
-    mine = cost(found, moment, **used, reasoning_tokens=int(output_tokens * shares[2]))
+    mine = cost(found, moment, **used)
     unknown = (price.input_mtok is None and input_tokens) or (price.output_mtok is None and output_tokens)
     if unknown or not (input_tokens or output_tokens):
         assert np.isnan(mine) or mine >= 0
         return
-    usage = Usage(
-        **used, **({"output_reasoning_tokens": int(output_tokens * shares[2])} if price.output_reasoning_mtok else {})
-    )
+    # The package wants to be told only what it has a price for.
+    priced = {
+        theirs: ours
+        for theirs, ours in THEIRS.items()
+        if getattr(price, theirs.replace("_tokens", "_mtok")) is not None
+    }
+    usage = Usage(**{theirs: used[ours] for theirs, ours in priced.items()})
     assert mine == pytest.approx(float(price.calc_price(usage)["total_price"]), rel=1e-9, abs=1e-12)
 
 
 def test_enough_models_are_compared() -> None:
-    """The comparison above is over most of the package, with tiers, dates and hours among them."""
+    """The comparison above is over most of the package, with tiers, dates, hours and other modalities among them."""
     assert len(MODELS) > 1_500
+    assert len(MODALITIES) > 10
     every = [price for provider, name, _ in MODELS for price in prices(provider, name)]
     assert any(price.above_input_tokens for price in every)
     assert any(price.valid_from.year > 2000 for price in every)
@@ -130,10 +156,37 @@ BASE = Price(input_usd_per_mtok=1.0, output_usd_per_mtok=10.0)
             {"output_tokens": 1000, "reasoning_tokens": 1000},
             0.003,
         ),
+        (
+            [BASE],
+            {"input_tokens": 1000, "audio_input_tokens": 600, "output_tokens": 10, "image_output_tokens": 9},
+            0.0011,
+        ),
+        (
+            [Price(input_usd_per_mtok=1.0, audio_input_usd_per_mtok=9.0)],
+            {"input_tokens": 1000, "audio_input_tokens": 600, "audio_cache_read_tokens": 100, "cache_read_tokens": 200},
+            0.0004 + 0.0054,
+        ),
+        (
+            [Price(input_usd_per_mtok=1.0, audio_input_usd_per_mtok=9.0, cache_read_usd_per_mtok=0.1)],
+            {"input_tokens": 1000, "audio_input_tokens": 600, "audio_cache_read_tokens": 100, "cache_read_tokens": 200},
+            0.0003 + 0.0045 + 0.00002,
+        ),
+        (
+            [Price(input_usd_per_mtok=1.0, audio_input_usd_per_mtok=9.0, cache_read_usd_per_mtok=0.1)],
+            {"input_tokens": 1000, "audio_input_tokens": 900, "cache_read_tokens": 500},
+            0.0045 + 0.00005,
+        ),
+        (
+            [Price(output_usd_per_mtok=1.0, image_output_usd_per_mtok=30.0)],
+            {"output_tokens": 1310, "image_output_tokens": 1290},
+            0.00002 + 0.0387,
+        ),
+        ([Price(audio_output_usd_per_mtok=9.0)], {"output_tokens": 10, "audio_output_tokens": 9}, np.nan),
+        ([Price(audio_output_usd_per_mtok=9.0)], {"output_tokens": 10, "audio_output_tokens": 10}, 0.00009),
     ],
 )
 def test_one_call(found: list[Price], tokens: dict[str, int], expected: float) -> None:
-    """Cached and reasoning tokens are parts of the whole, never charged twice; what has no price has no cost."""
+    """Cached and reasoning tokens, audio and images are parts of the whole, never charged twice; what has no price has no cost."""
     assert cost(table(found), AT, 1, **tokens) == pytest.approx(expected, nan_ok=True)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from spanruns_receiver.pricing.cost import NO_PRICES, PRICE, PRICES
-from spanruns_receiver.resolver.columns import FACT, TOKENS, Columns, CostSource, Event, Role, Status, Use
+from spanruns_receiver.resolver.columns import CALL_TOKENS, FACT, Columns, CostSource, Event, Role, Status, Use
 from spanruns_receiver.resolver.summary import Resolved
 from spanruns_receiver.resolver.summary import resolve as resolve_columns
 from spanruns_receiver.resolver.usage import Prices
@@ -184,12 +184,20 @@ def test_sub_runs_count_into_every_run_above() -> None:
             {"input_tokens": 20, "cost_usd": 0.5},
             id="one knows the tokens, another the cost",
         ),
+        pytest.param(
+            """
+            model gpt input_tokens=20 audio_input_tokens=9
+              model gpt input_tokens=20 audio_input_tokens=9 image_output_tokens=1
+            """,
+            {"input_tokens": 20, "audio_input_tokens": 9},
+            id="audio is of those that are counted",
+        ),
     ],
 )
 def test_a_repeated_model_call_counts_once(outline: str, expected: dict[str, Any]) -> None:
     """What several spans say of the same model call is never added up."""
     resolved = resolve(facts_of(outline))
-    names = ("span_key", *TOKENS, "cost_usd")
+    names = ("span_key", *CALL_TOKENS, "cost_usd")
     assert only(calls_of(resolved), *names) == [{"span_key": 1} | expected]
 
 

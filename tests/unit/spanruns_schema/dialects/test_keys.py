@@ -150,6 +150,20 @@ KEYS: dict[str, dict[tuple[str, str], list[str]]] = {
         ("model", "cost_usd"): ["operation.cost"],
         ("model", "input"): ["gen_ai.input.messages", "gen_ai.prompt"],
         ("model", "output"): ["gen_ai.output.messages", "gen_ai.completion"],
+        ("model", "audio_input_tokens"): [
+            "gen_ai.usage.audio.input_tokens",
+            "gen_ai.usage.input_audio_tokens",
+            "gen_ai.usage.audio_input_tokens",
+        ],
+        ("model", "audio_output_tokens"): [
+            "gen_ai.usage.audio.output_tokens",
+            "gen_ai.usage.output_audio_tokens",
+            "gen_ai.usage.audio_output_tokens",
+        ],
+        ("model", "audio_cache_read_tokens"): ["gen_ai.usage.audio.cache_read.input_tokens"],
+        ("model", "image_input_tokens"): ["gen_ai.usage.image.input_tokens"],
+        ("model", "image_output_tokens"): ["gen_ai.usage.image.output_tokens"],
+        ("model", "image_cache_read_tokens"): ["gen_ai.usage.image.cache_read.input_tokens"],
     },
     "openinference": {
         ("run", "agent_name"): ["agent.name", "graph.node.id"],
@@ -176,6 +190,8 @@ KEYS: dict[str, dict[tuple[str, str], list[str]]] = {
         ("model", "cost_usd"): ["llm.cost.total"],
         ("model", "input"): ["input.value"],
         ("model", "output"): ["output.value"],
+        ("model", "audio_input_tokens"): ["llm.token_count.prompt_details.audio"],
+        ("model", "audio_output_tokens"): ["llm.token_count.completion_details.audio"],
     },
     "traceloop": {
         ("run", "agent_name"): ["gen_ai.agent.name", "traceloop.entity.name", "traceloop.workflow.name"],
@@ -229,6 +245,26 @@ KEYS: dict[str, dict[tuple[str, str], list[str]]] = {
         ],
         ("model", "cache_write_tokens"): ["gen_ai.usage.details.cache_write_tokens"],
         ("model", "reasoning_tokens"): ["gen_ai.usage.details.reasoning_tokens"],
+        ("model", "audio_input_tokens"): [
+            "gen_ai.usage.details.input_audio_tokens",
+            "gen_ai.usage.details.audio_prompt_tokens",
+        ],
+        ("model", "audio_output_tokens"): [
+            "gen_ai.usage.details.output_audio_tokens",
+            "gen_ai.usage.details.audio_candidates_tokens",
+            "gen_ai.usage.details.audio_response_tokens",
+            "gen_ai.usage.details.audio_tokens",
+        ],
+        ("model", "audio_cache_read_tokens"): [
+            "gen_ai.usage.details.cache_audio_read_tokens",
+            "gen_ai.usage.details.audio_cache_tokens",
+        ],
+        ("model", "image_input_tokens"): ["gen_ai.usage.details.image_prompt_tokens"],
+        ("model", "image_output_tokens"): [
+            "gen_ai.usage.details.image_candidates_tokens",
+            "gen_ai.usage.details.image_response_tokens",
+        ],
+        ("model", "image_cache_read_tokens"): ["gen_ai.usage.details.image_cache_tokens"],
     },
     "logfire": {
         ("run", "agent_name"): ["name"],
@@ -239,6 +275,8 @@ KEYS: dict[str, dict[tuple[str, str], list[str]]] = {
         ("tool", "result"): ["output"],
         ("model", "model"): ["gen_ai.response.model", "gen_ai.request.model"],
         ("model", "input_tokens"): ["gen_ai.usage.input_tokens"],
+        ("model", "audio_input_tokens"): ["gen_ai.usage.raw#prompt_tokens_details.audio_tokens"],
+        ("model", "audio_output_tokens"): ["gen_ai.usage.raw#completion_tokens_details.audio_tokens"],
     },
     "langsmith": {
         ("run", "session_id"): [
@@ -265,6 +303,14 @@ KEYS: dict[str, dict[tuple[str, str], list[str]]] = {
         ],
         ("model", "cache_write_tokens"): ["langsmith.metadata.usage_metadata#input_token_details.cache_creation"],
         ("model", "reasoning_tokens"): ["langsmith.metadata.usage_metadata#output_token_details.reasoning"],
+        ("model", "audio_input_tokens"): [
+            "langsmith.metadata.usage_metadata#input_token_details.audio",
+            "gen_ai.usage.input_token_details#audio",
+        ],
+        ("model", "audio_output_tokens"): [
+            "langsmith.metadata.usage_metadata#output_token_details.audio",
+            "gen_ai.usage.output_token_details#audio",
+        ],
     },
     "vercel": {
         ("run", "agent_name"): ["ai.telemetry.functionId", "resource.name"],
@@ -351,6 +397,8 @@ KEYS: dict[str, dict[tuple[str, str], list[str]]] = {
         ("model", "input_tokens"): ["langfuse.observation.usage_details#input"],
         ("model", "output_tokens"): ["langfuse.observation.usage_details#output"],
         ("model", "cost_usd"): ["langfuse.observation.cost_details#total"],
+        ("model", "audio_input_tokens"): ["langfuse.observation.usage_details#prompt_tokens_details.audio_tokens"],
+        ("model", "audio_output_tokens"): ["langfuse.observation.usage_details#completion_tokens_details.audio_tokens"],
     },
     "laminar": {
         ("run", "session_id"): ["lmnr.association.properties.session_id"],
