@@ -321,7 +321,9 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
             f"coalesce(toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000, toFloat64OrNull({field('time_to_first_chunk_ms')}))",
             "NULL",
         ),
-        "input_tokens": " + ".join(map(tokens, ("input_tokens", "cache_read_apart", "cache_write_apart", "audio_input_apart"))),
+        "input_tokens": " + ".join(
+            map(tokens, ("input_tokens", "cache_read_apart", "cache_write_apart", "audio_input_apart"))
+        ),
         "output_tokens": " + ".join(map(tokens, ("output_tokens", "reasoning_apart", "audio_output_apart"))),
         "cache_read_tokens": tokens("cache_read_tokens"),
         "cache_write_tokens": tokens("cache_write_tokens"),
