@@ -5,7 +5,7 @@
 Everything that is measured is a process of its own, the load comes from another. The CPU is that of the whole process from the first
 request until raw rows, facts and runs are queryable, less what it takes when idle; merges that come afterwards are given apart. The
 peer is Rotel (`pip install rotel`, here into a temporary environment) with its ClickHouse exporter into the exporter's own tables, in
-the same engine, whose process counts too.
+the same engine, whose process counts too; once as the Collector's exporter releases them, once with text indexes in place of bloom filters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import time
 import urllib.request
 import venv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,12 @@ WARM_UP = 20_000
 IDLE_S = 10.0
 MERGES_S = 20.0
 LATENCY_PROBES = 40
+EXPORTERS = {
+    "as released": Path(__file__).parents[1] / "tests" / "fixtures" / "collector" / "current.sql",
+    "text indexes": Path(__file__).with_name("exporter_text_indexes.sql"),
+}
+"""The exporter's tables for the peer to write into."""
+
 TABLES = ("otel_traces", "otel_traces_trace_id_ts", "span_facts", "runs_data", "tool_calls_data", "model_calls_data")
 
 
@@ -69,21 +75,30 @@ def main() -> None:
         return
     with folder() as where:
         program = arguments.rotel or _installed(where / "venv")
-        peer = _peer(where, program, arguments.spans)
-    print("\n                                     spanruns      Rotel + exporter's tables")
-    rows = {
-        "CPU ms per 1,000 spans, queryable": (ours.cpu_ms, peer.cpu_ms),
-        f"and {MERGES_S:.0f} s of merges after it": (ours.cpu_ms + ours.merges_ms, peer.cpu_ms + peer.merges_ms),
-        "of it the engine's process": (ours.cpu_ms, peer.engine_ms),
-        "spans per CPU second": (1e6 / ours.cpu_ms, 1e6 / peer.cpu_ms),
-        "spans/s acknowledged": (ours.spans_per_s, peer.spans_per_s),
-        "spans/s until all were queryable": (ours.stored_per_s, peer.stored_per_s),
-        "bytes a span, raw table, merged": (ours.disk_bytes, peer.disk_bytes),
-        "RSS MB at the end": (ours.rss_bytes / 2**20, peer.rss_bytes / 2**20),
+        peers = {}
+        for name, schema in EXPORTERS.items():
+            with folder() as store:
+                peers[f"Rotel, {name}"] = _peer(store, program, schema, arguments.spans)
+    _compare({"spanruns": ours} | peers)
+
+
+def _compare(sides: Mapping[str, Measured]) -> None:
+    rows: dict[str, Callable[[Measured], float]] = {
+        "CPU ms per 1,000 spans, queryable": lambda side: side.cpu_ms,
+        f"and {MERGES_S:.0f} s of merges after it": lambda side: side.cpu_ms + side.merges_ms,
+        "of it the engine's process": lambda side: side.engine_ms or side.cpu_ms,
+        "spans per CPU second": lambda side: 1e6 / side.cpu_ms,
+        "spans/s acknowledged": lambda side: side.spans_per_s,
+        "spans/s until all were queryable": lambda side: side.stored_per_s,
+        "bytes a span, raw table, merged": lambda side: side.disk_bytes,
+        "RSS MB at the end": lambda side: side.rss_bytes / 2**20,
     }
-    for name, (mine, theirs) in rows.items():
-        print(f"{name:36}{mine:10,.1f}{theirs:20,.1f}")
-    print(f"spans per CPU second: {peer.cpu_ms / ours.cpu_ms:.2f} x Rotel's, with facts and runs on our side only")
+    print(f"\n{'':36}" + "".join(f"{name:>22}" for name in sides))
+    for name, of in rows.items():
+        print(f"{name:36}" + "".join(f"{of(side):22,.1f}" for side in sides.values()))
+    ours, *_ = sides.values()
+    for name, side in sides.items():
+        print(f"spans per CPU second: {side.cpu_ms / ours.cpu_ms:.2f} x {name}; only ours has facts and runs")
 
 
 def _ours(data: Path, spans: int) -> Measured:
@@ -219,9 +234,9 @@ def _installed(directory: Path) -> Path:
     return program
 
 
-def _peer(where: Path, program: Path, spans: int) -> Measured:
+def _peer(where: Path, program: Path, schema: Path, spans: int) -> Measured:
     script = Path(__file__).with_name("clickhouse_front.py")
-    engine = subprocess.Popen([sys.executable, script, where / "store"], stdout=subprocess.PIPE, text=True)
+    engine = subprocess.Popen([sys.executable, script, where / "store", schema], stdout=subprocess.PIPE, text=True)
     assert engine.stdout is not None
     front = f"http://127.0.0.1:{int(engine.stdout.readline())}"
     grpc_port, http_port = _free_port(), _free_port()

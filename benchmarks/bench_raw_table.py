@@ -35,6 +35,7 @@ BLOOMS = """,
     INDEX idx_res_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_span_key mapKeys(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_span_value mapValues(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1"""
+TEXTS = BLOOMS.replace("bloom_filter(0.01) GRANULARITY 1", "text(tokenizer = 'array')")
 ORDER = "ORDER BY (ServiceName, SpanName, toDateTime(Timestamp), Timestamp)"
 
 
@@ -81,6 +82,9 @@ def _variants() -> dict[str, str]:
         ),
         "sorted by (Service, minute, TraceId)": OURS.replace(",\n" + BLOOM, "").replace(
             ORDER, "ORDER BY (ServiceName, toStartOfMinute(Timestamp), TraceId)"
+        ),
+        "text indexes on ids and attributes": OURS.replace(
+            BLOOM, BLOOM.replace("bloom_filter(0.001) GRANULARITY 1", "text(tokenizer = 'array')") + TEXTS
         ),
         "exporter's": exporter,
     }

@@ -1,6 +1,6 @@
-"""Just enough of ClickHouse's HTTP interface for a peer that inserts: `python benchmarks/clickhouse_front.py DIRECTORY`.
+"""Just enough of ClickHouse's HTTP interface for a peer that inserts: `python benchmarks/clickhouse_front.py DIRECTORY SCHEMA`.
 
-The engine is chdb's; tables are the Collector exporter's. One insert a request, as it arrives. Prints its port, and from then on
+The engine is chdb's; the tables are those of the file SCHEMA, whose statements end with a line of dashes. One insert a request, as it arrives. Prints its port, and from then on
 answers statements; inserts are taken by the engine's own parser.
 """
 
@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import chdb
 
-SCHEMA = Path(__file__).parents[1] / "tests" / "fixtures" / "collector" / "current.sql"
 DATABASE = "otel"
 
 
@@ -84,7 +83,7 @@ def main() -> None:
     """Serve until killed."""
     Front.directory = sys.argv[1]
     keeper = opened(Front.directory)
-    for statement in SCHEMA.read_text().split("\n--------\n"):
+    for statement in Path(sys.argv[2]).read_text().split("\n--------\n"):
         keeper.query(statement)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
     print(server.server_address[1], flush=True)

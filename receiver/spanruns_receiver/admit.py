@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 
 from spanruns_schema.errors import Overloaded, TooLarge
 
 from spanruns_receiver.decode import validate
 from spanruns_receiver.health import Metrics
+from spanruns_receiver.memory import MemoryBudget
 from spanruns_receiver.recent import RecentRequests
 from spanruns_receiver.signals import ExportResult, Signal
 from spanruns_receiver.spool import Spool
 
 # A disk that takes longer than this to sync has failed, or is about to.
 _DURABLE_TIMEOUT_S = 30.0
-
-
-class MemoryBudget:
-    """Bytes of requests that the doors may hold at a time."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._used = 0
-        self._lock = threading.Lock()
-
-    @property
-    def used_bytes(self) -> int:
-        """Bytes held now."""
-        return self._used
-
-    def take(self, size_bytes: int) -> None:
-        """Count `size_bytes` as held; raises `Overloaded` when that would be over the limit.
-
-        Something larger than the whole limit is let in when it is alone.
-        """
-        with self._lock:
-            if self._used and self._used + size_bytes > self._limit:
-                raise Overloaded(f"{self._used} of {self._limit} bytes of memory for requests are in use")
-            self._used += size_bytes
-
-    def give(self, size_bytes: int) -> None:
-        """Count `size_bytes` as free again."""
-        with self._lock:
-            self._used -= size_bytes
-
-    @contextmanager
-    def hold(self, size_bytes: int) -> Iterator[None]:
-        """`take` now, `give` back at the end."""
-        self.take(size_bytes)
-        try:
-            yield
-        finally:
-            self.give(size_bytes)
 
 
 class Admission:
@@ -81,15 +41,14 @@ class Admission:
         self, signal: Signal, payload: bytes, *, door: str, again: bool = False, table: str = ""
     ) -> ExportResult:
         """Make one protobuf `Export*ServiceRequest` durable; one that is sent `again` on purpose is taken
-        again, for `table` only if one is given.
+        again, for `table` only if one is given. The caller holds the memory for it.
 
         Returns only when the request would survive a power cut, or when there is nothing in it to keep.
         Raises `Malformed` or `TooLarge` (repeating is useless), or `Overloaded` (nothing was taken, try again
         later).
         """
         started = time.perf_counter()
-        with self.memory.hold(len(payload)):
-            result, outcome = self._export(signal, payload, again, table)
+        result, outcome = self._export(signal, payload, again, table)
         self.metrics.requests.labels(door, outcome).inc()
         self.metrics.acknowledge_seconds.observe(time.perf_counter() - started)
         return result

@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SpanrunsError as error:
         print(f"spanruns: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except OSError as error:  # says itself which file it is about
+        print(f"spanruns: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def set_up_logging(level: str) -> None:
@@ -41,3 +44,6 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    if level != "debug":  # they tell of every attempt what we tell once
+        for name in ("urllib3.connectionpool", "clickhouse_connect"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -9,7 +9,6 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,15 +102,20 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _spool(data: Path) -> Iterator[Finding]:
-    with suppress(NotFound):
+    try:
         found = inspect(data / "spool")
-        yield Finding("spool", True, f"{found.requests} requests wait for the store")
-        if found.dead:
-            text = f"{len(found.dead)} dead letters: see `spanruns spool inspect`, then `spanruns spool replay`"
-            yield Finding("spool", False, text)
-        if found.damaged:
-            text = f"{found.damaged} damaged pieces are kept in {data / 'spool' / 'damaged'}: delete when seen"
-            yield Finding("spool", False, text)
+    except NotFound:
+        return
+    except (SpanrunsError, OSError) as error:
+        yield Finding("spool", False, str(error))
+        return
+    yield Finding("spool", True, f"{found.requests} requests wait for the store")
+    if found.dead:
+        text = f"{len(found.dead)} dead letters: see `spanruns spool inspect`, then `spanruns spool replay`"
+        yield Finding("spool", False, text)
+    if found.damaged:
+        text = f"{found.damaged} damaged pieces are kept in {data / 'spool' / 'damaged'}: delete when seen"
+        yield Finding("spool", False, text)
 
 
 def _port(settings: Settings, field: str, running: dict[str, Any] | None) -> Finding:

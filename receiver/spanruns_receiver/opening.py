@@ -14,6 +14,7 @@ from spanruns_schema.store import DATABASE, Parameters, Settings, Store, open_st
 _log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
+_CLOSE_S = 1.0
 
 
 class OpeningStore:
@@ -45,23 +46,32 @@ class OpeningStore:
 
         Raises `StoreUnavailable` when it does not answer, `ConfigError` or `SchemaError` when it never will.
         """
-        with self._lock:
-            if self._store is not None:
-                return
-            if time.monotonic() < self._not_before:
-                raise StoreUnavailable(f"the store did not answer less than {_RETRY_S} s ago")
-            store = None
-            try:
-                store = self._opener(self._url)
-                if self._applies_schema:
-                    self._apply(store)
-            except BaseException:
-                self._not_before = time.monotonic() + _RETRY_S
-                if store is not None:
-                    store.close()
-                raise
-            self._store = store
-            self.database = store.database
+        if self._store is not None:
+            return
+        if not self._lock.acquire(timeout=_RETRY_S):
+            raise StoreUnavailable("the store is being opened and has not answered yet")
+        try:
+            self._open()
+        finally:
+            self._lock.release()
+
+    def _open(self) -> None:
+        if self._store is not None:
+            return
+        if time.monotonic() < self._not_before:
+            raise StoreUnavailable(f"the store did not answer less than {_RETRY_S} s ago")
+        store = None
+        try:
+            store = self._opener(self._url)
+            if self._applies_schema:
+                self._apply(store)
+        except BaseException:
+            self._not_before = time.monotonic() + _RETRY_S
+            if store is not None:
+                store.close()
+            raise
+        self._store = store
+        self.database = store.database
 
     def query(
         self,
@@ -103,10 +113,13 @@ class OpeningStore:
         self._opened().insert(table, columns, block, format=format, token=token, settings=settings)
 
     def close(self) -> None:
-        """Close the store, if it was ever opened."""
-        with self._lock:
-            if self._store is not None:
-                self._store.close()
+        """Close the store, if it was ever opened. One that is just being opened, and does not answer, is left alone."""
+        if self._lock.acquire(timeout=_CLOSE_S):
+            try:
+                if self._store is not None:
+                    self._store.close()
+            finally:
+                self._lock.release()
 
     def _apply(self, store: Store) -> None:
         if applied := migrate.apply(store, shared=self._shared):

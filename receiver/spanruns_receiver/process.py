@@ -7,23 +7,25 @@ import importlib.util
 import json
 import logging
 import threading
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from spanruns_schema.errors import StoreUnavailable
+from spanruns_schema.errors import ConfigError, StoreUnavailable
 from spanruns_schema.store import Store
 
 from spanruns_receiver import health as health_of_process
-from spanruns_receiver.admit import Admission, MemoryBudget
+from spanruns_receiver.admit import Admission
 from spanruns_receiver.decode import decoder_name
 from spanruns_receiver.doors.cors import with_cors
 from spanruns_receiver.doors.grpc import GrpcDoor
 from spanruns_receiver.doors.http import HttpDoor
 from spanruns_receiver.health import Health
+from spanruns_receiver.memory import MemoryBudget
 from spanruns_receiver.opening import OpeningStore
-from spanruns_receiver.ready import told_in
+from spanruns_receiver.ready import clear, told_in
 from spanruns_receiver.recent import RecentRequests
 from spanruns_receiver.serve import Tls, WebServer, listen
 from spanruns_receiver.settings import Settings
@@ -35,7 +37,11 @@ _log = logging.getLogger(__name__)
 # In the data directory while a process serves it: where that process can be asked.
 RUNNING_FILE = "running.json"
 _DOOR_GRACE_S = 5.0
-_RESOLVER_GRACE_S = 15.0
+_OPENING_S = 5.0
+# What a statement that runs when a stop comes is waited for. The embedded engine must not be closed under it; a server that does not
+# answer is left alone, as everything can be done again.
+_EMBEDDED_GRACE_S = 30.0
+_SERVER_GRACE_S = 1.0
 _EMBEDDED_POLL_S = 10.0
 
 
@@ -98,8 +104,7 @@ class Process:
 
     def _start(self, stack: ExitStack) -> Ports:
         settings = self._settings
-        if settings.ready_file:
-            settings.ready_file.unlink(missing_ok=True)
+        clear(settings.ready_file)
         health_of_process.install(self.health)
         self.health.metrics.decoder.info({"name": decoder_name()})
         sockets = {
@@ -148,17 +153,40 @@ class Process:
             self.health.metrics.spool_damaged_bytes.inc(damage.size_bytes)
 
         limits = SpoolLimits(self._settings.max_spool_bytes, self._settings.min_free_bytes)
-        return Spool(self._settings.data / "spool", limits, on_damage=damaged)
+        data = self._settings.data
+        try:
+            return Spool(data / "spool", limits, on_damage=damaged)
+        except OSError as error:
+            raise ConfigError(
+                f"the data directory {data} cannot be used ({error}): change its rights, or set --data (SPANRUNS_DATA)"
+            ) from error
 
     def _store(self) -> Store:
         store = OpeningStore(self._settings.store_url, shared=not self._settings.embedded)
-        try:
+        if self._settings.embedded:
             store.open()
-        except StoreUnavailable as error:
-            if self._settings.embedded:
-                raise
-            _log.warning("the store is away, requests wait in the spool: %s", error)
+        else:
+            self._open_if_it_answers(store)
         return store
+
+    def _open_if_it_answers(self, store: OpeningStore) -> None:
+        """Open a server; one that is away, or takes its time, must not keep the doors shut."""
+        opening: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                store.open()
+                opening.set_result(None)
+            except BaseException as error:
+                opening.set_exception(error)
+
+        threading.Thread(target=work, name="store-open", daemon=True).start()
+        try:
+            opening.result(_OPENING_S)
+        except TimeoutError:
+            _log.warning("the store has not answered within %s s, requests wait in the spool", _OPENING_S)
+        except StoreUnavailable as error:
+            _log.warning("the store is away, requests wait in the spool: %s", error)
 
     def _resolver(self, stack: ExitStack, store: Store) -> _Resolver | None:
         if not self._roles.resolver:
@@ -178,7 +206,7 @@ class Process:
         def end() -> None:
             stop.set()
             resolver.poke()
-            thread.join(_RESOLVER_GRACE_S)
+            thread.join(self._grace_s)
 
         thread.start()
         stack.callback(end)
@@ -231,8 +259,12 @@ class Process:
         for file in (self._settings.data / RUNNING_FILE, self._settings.ready_file):
             stack.enter_context(told_in(file, **ports.opened(), host=self._settings.host))
 
+    @property
+    def _grace_s(self) -> float:
+        return _EMBEDDED_GRACE_S if self._settings.embedded else _SERVER_GRACE_S
+
     def _drain(self, writer: Writer) -> None:
-        if not writer.stop(self._settings.drain_timeout_s):
+        if not writer.stop(self._settings.drain_timeout_s, leave_s=self._grace_s):
             _log.warning("not everything is stored yet; the rest waits in %s", self._settings.data / "spool")
 
 
@@ -241,10 +273,10 @@ def read_running(data: Path) -> dict[str, Any] | None:
     from spanruns_receiver.spool.lock import is_locked
 
     try:
-        told: dict[str, Any] = json.loads((data / RUNNING_FILE).read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError):
+        told: Any = json.loads((data / RUNNING_FILE).read_bytes())
+    except (OSError, ValueError):
         return None
-    return told if is_locked(data / "spool") else None
+    return told if isinstance(told, dict) and is_locked(data / "spool") else None
 
 
 def _app(module: str, store: Store, settings: Settings) -> Any:

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
 from spanruns_schema.errors import ConfigError
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from spanruns_receiver.settings import flag, variable
 
 _START_TIMEOUT_S = 30.0
 _KEEP_ALIVE_S = 75
+_HEAD_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,20 @@ class Tls:
     certificate: Path
     key: Path
     client_ca: Path | None = None
+
+    def check(self) -> None:
+        """Raises `ConfigError` when the files are not what they should be, or do not belong together."""
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(self.certificate, self.key, password="")
+            if self.client_ca:
+                context.load_verify_locations(self.client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"the files that SPANRUNS_TLS_ settings name cannot be used ({error}): set a PEM certificate chain, its unencrypted "
+                "PEM key, and PEM authorities"
+            ) from error
 
 
 def listen(host: str, port: int, setting: str, *, reuse_port: bool = False) -> socket.socket:
@@ -113,9 +130,48 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leave.set)
 
 
+class _Http(H11Protocol):
+    """HTTP on one connection, which is closed when it begins no request in time.
+
+    uvicorn would hold it for as long as the client does, and a few thousand such are all the files that a process may open.
+    """
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the head of a first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and wait on where that was no whole head of a request."""
+        super().data_received(data)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        super().connection_lost(exc)
+        self._cease()
+
+    def _await_head(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._cease()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(_HEAD_TIMEOUT_S, self.transport.close)
+
+    def _cease(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Who offers another protocol, as Java's client offers HTTP/2, is answered in this one."""
+
+
 def _config(app: Any, tls: Tls | None) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
+        http=_Http,
         log_config=None,
         access_log=False,
         log_level="warning",
@@ -125,12 +181,10 @@ def _config(app: Any, tls: Tls | None) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE_S,
     )
     if tls is not None:
+        tls.check()
         config.ssl_certfile = str(tls.certificate)
         config.ssl_keyfile = str(tls.key)
         config.ssl_ca_certs = str(tls.client_ca) if tls.client_ca else None
         config.ssl_cert_reqs = ssl.CERT_REQUIRED if tls.client_ca else ssl.CERT_NONE
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the files that SPANRUNS_TLS_ settings name cannot be used: {error}") from error
+    config.load()
     return config

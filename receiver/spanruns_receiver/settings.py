@@ -8,9 +8,27 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from spanruns_schema.errors import ConfigError
+from spanruns_schema.store import without_credentials
 
 MIB = 2**20
 GIB = 2**30
+_DAY_S = 86_400
+
+# Settings that are flags of commands too.
+FLAGS = frozenset(
+    (
+        "data",
+        "store",
+        "host",
+        "grpc_port",
+        "http_port",
+        "api_port",
+        "clickhouse_port",
+        "reuse_port",
+        "ready_file",
+        "log_level",
+    )
+)
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -81,7 +99,9 @@ class Settings(BaseSettings):
         description="Requests that are remembered to tell one that is sent again; 0 stores every one.",
     )
     door_threads: int = Field(16, ge=1, le=256, description="Requests that each OTLP port handles at a time.")
-    body_timeout_s: float = Field(30.0, gt=0, description="Time that a client has to send the body of a request.")
+    body_timeout_s: float = Field(
+        30.0, gt=0, le=_DAY_S, description="Time that a client has to send the body of a request."
+    )
 
     batch_bytes: int = Field(16 * MIB, ge=1024, description="Requests are inserted together up to this many bytes.")
     batch_interval_ms: int = Field(
@@ -90,6 +110,7 @@ class Settings(BaseSettings):
     drain_timeout_s: float = Field(
         10.0,
         ge=0,
+        le=_DAY_S,
         description="Time that a stop has to bring the spool into the store; the rest waits on disk.",
     )
 
@@ -101,13 +122,12 @@ class Settings(BaseSettings):
     @property
     def shown_host(self) -> str:
         """The address as a user of this machine would write it."""
-        return "localhost" if self.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else self.host  # noqa: S104
+        return "localhost" if self.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else in_url(self.host)  # noqa: S104
 
     @property
     def shown_store(self) -> str:
         """The store's URL without user and password."""
-        before, at, after = self.store_url.rpartition("@")
-        return f"{before.partition('://')[0]}://***@{after}" if at else self.store_url
+        return without_credentials(self.store_url)
 
     @property
     def embedded(self) -> bool:
@@ -155,6 +175,16 @@ def load_settings(**flags: Any) -> Settings:
         raise ConfigError("\n".join(_explain(found) for found in error.errors())) from error
 
 
+def in_url(host: str) -> str:
+    """An address as it stands before a colon and a port: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def to_ask(host: str) -> str:
+    """The address under which to ask, on this machine, a process that listens on `host`; as `in_url`."""
+    return in_url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host))  # noqa: S104
+
+
 def variable(field: str) -> str:
     """The environment variable of a field."""
     return f"SPANRUNS_{field.upper()}"
@@ -170,4 +200,5 @@ def _explain(found: Any) -> str:
     if not found["loc"]:
         return message
     field = str(found["loc"][0]).removeprefix("SPANRUNS_").lower()
-    return f"{variable(field)} ({flag(field)}) is {found['input']!r}: {message}"
+    named = f"{variable(field)} ({flag(field)})" if field in FLAGS else variable(field)
+    return f"{named} is {found['input']!r}: {message}"

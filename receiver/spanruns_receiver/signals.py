@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from spanruns_receiver.decode.model import Signal
+from spanruns_receiver.memory import MemoryBudget
 
 __all__ = ["NAMES", "SIGNALS", "ExportResult", "Exporter", "Signal", "SignalNames", "response"]
 
@@ -53,7 +54,9 @@ NAMES: dict[Signal, SignalNames] = {
 
 
 class Exporter(Protocol):
-    """The one function behind both doors."""
+    """The one function behind both doors, and the `memory` that they have."""
+
+    memory: MemoryBudget
 
     def export(self, signal: Signal, payload: bytes, *, door: str) -> ExportResult:
         """Make one `Export*ServiceRequest` durable; raises what `spanruns_schema.errors` lists."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_LEAVE_S = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -28,6 +32,20 @@ def stop_at_signals() -> threading.Event:
     for number in _SIGNALS:
         signal.signal(number, on_signal)
     return stop
+
+
+def leave_behind() -> None:
+    """End the process, where there are threads left that ask a server which does not answer: Python would wait for them."""
+    until = time.monotonic() + _LEAVE_S
+    left = [
+        thread for thread in threading.enumerate() if thread is not threading.current_thread() and not thread.daemon
+    ]
+    for thread in left:
+        thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in left):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 @contextmanager

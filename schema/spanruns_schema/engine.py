@@ -17,6 +17,7 @@ RETRYABLE_CODES = frozenset(
         60,  # UNKNOWN_TABLE: the schema is being applied
         74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
         75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+        76,  # CANNOT_OPEN_FILE
         81,  # UNKNOWN_DATABASE: the same
         159,  # TIMEOUT_EXCEEDED
         160,  # TOO_SLOW
@@ -27,6 +28,7 @@ RETRYABLE_CODES = frozenset(
         209,  # SOCKET_TIMEOUT
         210,  # NETWORK_ERROR
         225,  # NO_ZOOKEEPER
+        236,  # ABORTED: the server is stopping
         241,  # MEMORY_LIMIT_EXCEEDED
         242,  # TABLE_IS_READ_ONLY
         243,  # NOT_ENOUGH_SPACE
@@ -42,6 +44,8 @@ RETRYABLE_CODES = frozenset(
         999,  # KEEPER_EXCEPTION
     }
 )
+
+_STD_EXCEPTION = 1001
 
 INSERT_SETTINGS: Settings = {
     "async_insert": 0,  # would lose the deduplication by token
@@ -59,23 +63,28 @@ MESSAGE_LIMIT = 2_000
 
 
 def error_of(message: str) -> StoreError:
-    """The error for an engine's message: by ClickHouse's code, retryable when there is none."""
+    """The error for an engine's message: by ClickHouse's code, retryable when there is none or the disk is at fault."""
     match = _CODE.search(message)
+    of_the_disk = "filesystem error:" in message  # of the standard library, whose errors are all STD_EXCEPTION
     if len(message) > MESSAGE_LIMIT:  # the engine repeats the whole statement, with thousands of bound ids
         message = f"{message[: MESSAGE_LIMIT // 2]} … {message[-MESSAGE_LIMIT // 2 :]}"
     if match is None:
         return StoreUnavailable(message)
     code = int(match.group(1))
-    return (StoreUnavailable if code in RETRYABLE_CODES else StoreRejected)(message, code)
+    is_retryable = code in RETRYABLE_CODES or (code == _STD_EXCEPTION and of_the_disk)
+    return (StoreUnavailable if is_retryable else StoreRejected)(message, code)
 
 
-def insert_statement(table: str, columns: Sequence[str], token: str, settings: Settings | None) -> str:
-    """`INSERT INTO … SETTINGS …`, still without the format of the block."""
+def insert_statement(
+    table: str, columns: Sequence[str], token: str, settings: Settings | None, *, file: str = ""
+) -> str:
+    """`INSERT INTO … SETTINGS …`, still without the format of the block; with `file` it is there."""
     names = ", ".join(f"`{name}`" for name in columns)
+    source = f" FROM INFILE '{file}' COMPRESSION 'none'" if file else ""
     every: dict[str, str | int | float] = {**INSERT_SETTINGS, **(settings or {})}
     if token:
         every["insert_deduplication_token"] = token
-    return with_settings(f"INSERT INTO {table} ({names})", every)
+    return with_settings(f"INSERT INTO {table} ({names}){source}", every)
 
 
 def with_settings(sql: str, settings: Settings | None) -> str:

@@ -90,10 +90,13 @@ def status(store: Store, *, shared: bool = True) -> list[Step]:
 def apply(store: Store, *, dry_run: bool = False, shared: bool = True) -> list[Step]:
     """Bring the store to this version's schema; returns the steps that were (with `dry_run`: would be) applied.
 
-    Raises `SchemaError` when the store has migrations that this version does not know, or knows with other text.
+    Raises `SchemaError` when the store has migrations that this version does not know, or knows with other text, or raw tables
+    whose attributes are no maps.
     """
     found = status(store, shared=shared)
     _refuse(found)
+    if shared:
+        _refuse_json(store)
     todo = [step for step in found if step.state in (State.PENDING, State.CHANGED)]
     if dry_run:
         return todo
@@ -130,6 +133,19 @@ def _refuse(found: Iterable[Step]) -> None:
             raise SchemaError(
                 f"migration {step.name} was applied with other text: migrations must not change; add a new one"
             )
+
+
+def _refuse_json(store: Store) -> None:
+    found = rows(
+        store,
+        "SELECT DISTINCT table FROM system.columns WHERE database = currentDatabase() "
+        "AND table IN ('otel_traces', 'otel_logs') AND name LIKE '%Attributes' AND type LIKE '%JSON%' ORDER BY table",
+    )
+    if found:
+        raise SchemaError(
+            f"{' and '.join(row['table'] for row in found)} in {store.database}: attributes are JSON columns, as the Collector's exporter "
+            "makes them with `json: true`; that is not supported: have it write maps (`json: false`), into a database without these tables"
+        )
 
 
 def _run(store: Store, step: Step, shared: bool) -> None:

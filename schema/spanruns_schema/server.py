@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from spanruns_schema.engine import error_of, insert_statement, with_settings
 from spanruns_schema.errors import ConfigError, StoreError, StoreUnavailable
-from spanruns_schema.store import DATABASE, Parameter, Parameters, Settings, literal
+from spanruns_schema.store import DATABASE, Parameter, Parameters, Settings, literal, without_credentials
 
 AUTHENTICATION_FAILED = 516
 
@@ -37,7 +37,9 @@ class ServerStore:
             ) from error
         parts = urlsplit(url)
         if not parts.hostname:
-            raise ConfigError(f"store {url!r} names no host: use clickhouse://user:password@host:8123/database")
+            raise ConfigError(
+                f"store {without_credentials(url)!r} names no host: use clickhouse://user:password@host:8123/database"
+            )
         database = parts.path.strip("/") or DATABASE
         try:
             client = clickhouse_connect.get_client(
@@ -104,7 +106,9 @@ class ServerStore:
     ) -> None:
         """Insert one ready block. The same `token` inserts once, however often it is sent."""
         statement = insert_statement(table, columns, token, settings)
-        self._call("raw_insert", insert_block=f"{statement} FORMAT {format}\n".encode() + block)
+        answer = self._call("raw_insert", insert_block=f"{statement} FORMAT {format}\n".encode() + block)
+        if not answer.query_id():  # every answer of ClickHouse has one; a login page of a proxy has none
+            raise StoreUnavailable("what took the insert was not ClickHouse: it gave no query id")
 
     def close(self) -> None:
         """Close the connection pool."""

@@ -16,6 +16,7 @@ Parameters = Mapping[str, Parameter]
 Settings = Mapping[str, str | int | float]
 
 DATABASE = "spanruns"
+_SERVER_URL = "clickhouse://user:password@host:8123/database"
 
 
 class Verbatim(str):
@@ -96,7 +97,11 @@ def open_store(url: str, *, create: bool = True) -> Store:
 
     Raises `ConfigError` for an address that cannot work and `StoreUnavailable` when nothing answers.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigError(f"store {without_credentials(url)!r} is no address ({error}): use {_SERVER_URL}") from error
     if parts.scheme in ("clickhouse", "clickhouses"):
         from spanruns_schema.server import ServerStore
 
@@ -105,7 +110,13 @@ def open_store(url: str, *, create: bool = True) -> Store:
         from spanruns_schema.embedded import EmbeddedStore
 
         return EmbeddedStore(Path(parts.path if parts.scheme else url), create=create)
-    raise ConfigError(f"store {url!r}: use a directory, or clickhouse://user:password@host:8123/database")
+    raise ConfigError(f"store {without_credentials(url)!r}: use a directory, or {_SERVER_URL}")
+
+
+def without_credentials(url: str) -> str:
+    """The address of a store for people to see: without user and password."""
+    before, at, after = url.rpartition("@")
+    return f"{before.partition('://')[0]}://***@{after}" if at else url
 
 
 def literal(value: Parameter) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,9 +98,25 @@ def test_stop_while_clickhouse_is_away(tmp_path: Path, clickhouse: ClickHousePro
         send(up, 1, 2, start_ns=start_ns)
         assert up.stop() == 0
         assert "not everything is stored yet" in up.log
+        assert "urllib3" not in up.log, "an outage is told once, not with every attempt"
     clickhouse.start()
     with running_up(data, *store, command="receive"):
         assert stored(clickhouse, 2) == [1, 2]
+
+
+@pytest.mark.slow
+def test_store_that_never_answers(tmp_path: Path) -> None:
+    """One that takes connections and says nothing keeps neither the doors shut nor a question or a stop waiting."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"clickhouse://default@127.0.0.1:{silent.getsockname()[1]}/spanruns"
+        environment = {"SPANRUNS_DRAIN_TIMEOUT_S": "0.5"}
+        started = time.monotonic()
+        with running_up(tmp_path / "data", "--store", url, environment=environment) as up:
+            send(up, 1, start_ns=time.time_ns())
+            assert httpx.get(f"http://127.0.0.1:{up.ports['api']}/api/stats", timeout=30).status_code == 503
+            assert up.stop() == 0
+            assert time.monotonic() - started < 60
+            assert "the store has not answered" in up.log
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 from pathlib import Path
 
@@ -15,18 +14,10 @@ from spanruns_schema.store import open_store, rows
 
 from tests.support.clickhouse_http import clickhouse_http
 from tests.support.otlp import traces
-from tests.support.up import Up, running_up
+from tests.support.up import Up, free_ports, running_up
 
 CONNECTIONS = 40
 NUMBER = "toUInt64(reinterpretAsUInt64(reverse(unhex(SpanId)))) - 1"
-
-
-def free_ports() -> tuple[int, int]:
-    """Two ports that nobody has."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
 
 
 def taken(data: Path) -> set[int]:
@@ -49,7 +40,7 @@ def send(up: Up, number: int, start_ns: int) -> None:
 @pytest.mark.slow
 def test_two_receivers_share_ports_and_store(tmp_path: Path) -> None:
     """Connections are spread over both; when one has ended the other serves them all; every span is stored once."""
-    grpc_port, http_port = free_ports()
+    grpc_port, http_port = free_ports(2)
     start_ns = time.time_ns()
     with clickhouse_http(tmp_path / "clickhouse") as clickhouse:
         flags = (

@@ -1,13 +1,15 @@
 """ClickHouse's HTTP interface over chdb, for tests: the real engine behind the real wire, without a server.
 
-What clickhouse-connect and curl use of it, as https://clickhouse.com/docs/interfaces/http describes it:
-queries and inserts by POST, settings and `param_…` in the URL or in a form, `X-ClickHouse-Exception-Code`,
-the server's limits on what it takes. Run it as a process of its own, `python clickhouse_http.py DIRECTORY
-[PORT]`: it prints its port once it serves.
+What clickhouse-connect, clickhouse-go (a Collector's exporter) and curl use of it, as
+https://clickhouse.com/docs/interfaces/http describes it: queries and inserts by POST, settings and `param_…` in the URL
+or in a form, `X-ClickHouse-Exception-Code`, the server's limits on what it takes. Compression is gzip or none: that of
+ClickHouse's own blocks is not understood. Run it as a process of its own, `python clickhouse_http.py DIRECTORY
+[PORT [VERSION]]`: it prints its port once it serves; VERSION is what it says when clickhouse-go asks.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import gzip
 import re
@@ -15,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,12 +29,17 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import chdb
+from spanruns_schema.embedded import as_file
 
 USER, PASSWORD = "tester", "p@ss:word/1"
 MAX_URI_BYTES = 1024 * 1024  # http_max_uri_size
 MAX_FIELD_BYTES = 128 * 1024  # http_max_field_value_size
 
 NATIVE = b" FORMAT Native\n"
+
+# What clickhouse-go asks first. It takes the answer for a block of its own revision, whatever the server's.
+HELLO = b"SELECT displayName(), version(), revision(), timezone()"
+BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
 
 # Parameters of the interface itself and of the wire: no settings of a query.
 TRANSPORT = frozenset(
@@ -77,11 +85,14 @@ class Rejected(Exception):
 class Engine:
     """Statements on chdb, each on a connection of its own."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, version: str = "") -> None:
         self._directory = directory
         self._keeper = chdb.connect(directory)
+        self._version = version or bytes(self._keeper.query("SELECT version()", "TSVRaw").bytes()).decode().strip()
 
     def run(self, request: Request) -> bytes:
+        if request.sql == HELLO:
+            return hello(self._version)
         connection = chdb.connect(self._directory)
         try:
             self._ask(connection, f"USE {request.database}")
@@ -97,15 +108,11 @@ class Engine:
         finally:
             connection.close()
 
-    @staticmethod
-    def _insert(connection: Any, statement: str, block: bytes) -> None:
-        """As a server does it: what follows the statement is data to its last byte. chdb takes the end of some blocks for space."""
-        try:
-            with connection.send_insert(statement, "Native") as inserter:
-                inserter.append(block)
-                inserter.finish()
-        except Exception as error:
-            raise Rejected(str(error)) from error
+    def _insert(self, connection: Any, statement: str, block: bytes) -> None:
+        """As a server does it: what follows the statement is data to its last byte, and what is wrong with it is told."""
+        head, settings, rest = statement.partition("\nSETTINGS")
+        with as_file(block) as file:
+            self._ask(connection, f"{head} FROM INFILE '{file}' COMPRESSION 'none'{settings}{rest} FORMAT Native")
 
     @staticmethod
     def _ask(
@@ -149,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(200, body, {"X-ClickHouse-Format": request.format, "X-ClickHouse-Timezone": "UTC"})
 
     def _read(self, *, readonly: bool) -> Request:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._body()
         if len(self.path) > MAX_URI_BYTES:
             raise Rejected("Code: 1000. DB::Exception: URI too long")
         if self.headers.get("Content-Encoding") == "gzip":
@@ -172,6 +179,16 @@ class Handler(BaseHTTPRequestHandler):
             },
         )
 
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
     def _authenticate(self, fields: dict[str, str]) -> None:
         basic = self.headers.get("Authorization", "").removeprefix("Basic ")
         user, _, password = base64.b64decode(basic).decode().partition(":")
@@ -184,6 +201,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
+        self.send_header("X-ClickHouse-Query-Id", str(uuid.uuid4()))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
@@ -201,6 +219,23 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+def hello(version: str) -> bytes:
+    """The answer to clickhouse-go's first question. Revision 0: what follows is `FORMAT Native` as it stands."""
+    columns = {
+        "displayName()": ("String", _text("spanruns")),
+        "version()": ("String", _text(version)),
+        "revision()": ("UInt32", bytes(4)),
+        "timezone()": ("String", _text("UTC")),
+    }
+    block = [_text(name) + _text(kind) + b"\x00" + value for name, (kind, value) in columns.items()]
+    return BLOCK_INFO + bytes((len(columns), 1)) + b"".join(block)
+
+
+def _text(text: str) -> bytes:
+    """A short string as Native has it."""
+    return bytes((len(text),)) + text.encode()
+
+
 def _form(content_type: str, body: bytes) -> dict[str, str]:
     message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     fields = {}
@@ -216,9 +251,9 @@ def _form(content_type: str, body: bytes) -> dict[str, str]:
 
 
 @contextmanager
-def clickhouse_http(directory: Path) -> Iterator[ClickHouseProcess]:
+def clickhouse_http(directory: Path, version: str = "") -> Iterator[ClickHouseProcess]:
     """The front as a process of its own on the store in `directory`; ended afterwards."""
-    process = ClickHouseProcess(directory)
+    process = ClickHouseProcess(directory, version)
     process.start()
     try:
         yield process
@@ -229,8 +264,9 @@ def clickhouse_http(directory: Path) -> Iterator[ClickHouseProcess]:
 class ClickHouseProcess:
     """A front that can be stopped and started again on the same port, as an operator would restart a server."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, version: str = "") -> None:
         self._directory = directory
+        self._version = version
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 
@@ -241,7 +277,7 @@ class ClickHouseProcess:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(self._directory), str(self.port)],
+            [sys.executable, __file__, str(self._directory), str(self.port), self._version],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -256,9 +292,13 @@ class ClickHouseProcess:
 
 
 def main() -> None:
-    directory, port = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    Handler.engine = Engine(directory)
-    server = Server(("127.0.0.1", port), Handler)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory")
+    parser.add_argument("port", nargs="?", type=int, default=0)
+    parser.add_argument("version", nargs="?", default="")
+    arguments = parser.parse_args()
+    Handler.engine = Engine(arguments.directory, arguments.version)
+    server = Server(("127.0.0.1", arguments.port), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     print(server.server_address[1], flush=True)
     server.serve_forever()

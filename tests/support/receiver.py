@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spanruns_receiver.admit import Admission, MemoryBudget
+from spanruns_receiver.admit import Admission
 from spanruns_receiver.doors.cors import with_cors
 from spanruns_receiver.doors.grpc import GrpcDoor
 from spanruns_receiver.doors.http import HttpDoor
 from spanruns_receiver.health import Health
+from spanruns_receiver.memory import MemoryBudget
 from spanruns_receiver.recent import RecentRequests
 from spanruns_receiver.serve import Tls, WebServer, listen
 from spanruns_receiver.settings import Settings, load_settings

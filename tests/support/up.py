@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,12 @@ def ask_store(data: Path, *queries: str) -> list[list[dict[str, Any]]]:
     )
     answers: list[list[dict[str, Any]]] = json.loads(done.stdout)
     return answers
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]

@@ -10,10 +10,10 @@ from spanruns_schema.errors import ConfigError
 from spanruns_receiver import options
 from spanruns_receiver.cli import set_up_logging
 from spanruns_receiver.opening import OpeningStore
-from spanruns_receiver.ready import told_in
+from spanruns_receiver.ready import clear, told_in
 from spanruns_receiver.serve import WebServer, listen
 from spanruns_receiver.settings import Settings, load_settings
-from spanruns_receiver.stopping import stop_at_signals
+from spanruns_receiver.stopping import leave_behind, stop_at_signals
 
 _GRACE_S = 5.0
 
@@ -47,14 +47,14 @@ def query(
         typer.echo(f"Page, API   http://{settings.shown_host}:{port}/  (reference: /docs)")
         typer.echo(f"Store       {settings.shown_store}")
         stop.wait()
+    leave_behind()
 
 
 def _serve(settings: Settings, stack: ExitStack) -> int:
     """The port that answers until `stack` is closed."""
     from spanruns_receiver.api import create_app
 
-    if settings.ready_file:
-        settings.ready_file.unlink(missing_ok=True)
+    clear(settings.ready_file)
     sock = listen(settings.host, settings.api_port, "api_port")
     stack.callback(sock.close)
     store = OpeningStore(settings.store_url, applies_schema=False)

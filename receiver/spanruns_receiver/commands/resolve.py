@@ -12,7 +12,7 @@ from spanruns_receiver import options
 from spanruns_receiver.cli import set_up_logging
 from spanruns_receiver.commands.schema import refuse_if_served
 from spanruns_receiver.opening import OpeningStore
-from spanruns_receiver.ready import told_in
+from spanruns_receiver.ready import clear, told_in
 from spanruns_receiver.settings import Settings, load_settings
 from spanruns_receiver.stopping import stop_at_signals
 
@@ -41,8 +41,7 @@ def resolve(
     settings = load_settings(store=store, data=data, ready_file=ready_file, log_level=log_level)
     refuse_if_served(settings, "it resolves by itself")
     set_up_logging(settings.log_level)
-    if settings.ready_file:
-        settings.ready_file.unlink(missing_ok=True)
+    clear(settings.ready_file)
     stop = stop_at_signals()
     opened = OpeningStore(settings.store_url)
     try:

@@ -13,7 +13,7 @@ from spanruns_receiver import allocator, mapped, options
 from spanruns_receiver.cli import set_up_logging
 from spanruns_receiver.process import Ports, Process, Roles
 from spanruns_receiver.settings import Settings, load_settings
-from spanruns_receiver.stopping import stop_at_signals
+from spanruns_receiver.stopping import leave_behind, stop_at_signals
 
 _GIVE_BACK_S = 5.0
 _LET_GO_EVERY = 3
@@ -95,6 +95,8 @@ def serve(settings: Settings, roles: Roles) -> None:
         typer.echo("stopping: storing what was received", err=True)
     finally:
         process.stop()
+    if not settings.embedded:
+        leave_behind()
 
 
 def collect_seldom() -> None:

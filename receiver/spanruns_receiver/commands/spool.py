@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from spanruns_schema.errors import SpanrunsError
 
 from spanruns_receiver import options
 from spanruns_receiver.process import read_running
-from spanruns_receiver.settings import Settings, load_settings
+from spanruns_receiver.settings import Settings, load_settings, to_ask
 from spanruns_receiver.signals import NAMES
 
 if TYPE_CHECKING:
+    from urllib.error import HTTPError
+
     from spanruns_receiver.spool import DeadLetter
 
 spool = typer.Typer(help="Requests on disk: waiting for the store, or refused by it.", no_args_is_help=True)
@@ -104,20 +107,37 @@ def _send(settings: Settings, running: dict[str, Any], letter: DeadLetter, paylo
 
     from spanruns_receiver.doors.http import AGAIN, PROTOBUF
 
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(running["host"], running["host"])  # noqa: S104
     scheme = "https" if settings.tls_certificate else "http"
     headers = {"content-type": PROTOBUF, AGAIN: letter.table}
     if settings.ingest_tokens:
         headers["authorization"] = f"Bearer {settings.ingest_tokens[0].get_secret_value()}"
-    url = f"{scheme}://{host}:{running['otlp_http']}{NAMES[letter.signal].http_path}"
+    url = f"{scheme}://{to_ask(running['host'])}:{running['otlp_http']}{NAMES[letter.signal].http_path}"
     request = urllib.request.Request(url, payload, headers, method="POST")  # noqa: S310 (our own process)
     context = ssl._create_unverified_context() if scheme == "https" else None  # noqa: S323 (the same)
     try:
         with urllib.request.urlopen(request, timeout=60, context=context):  # noqa: S310
             return
+    except urllib.error.HTTPError as error:
+        raise SpanrunsError(f"{url} did not take it: {_said(error)}{_ADVICE.get(error.code, '')}") from error
     except urllib.error.URLError as error:
-        typer.echo(f"{url} did not take it: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise SpanrunsError(f"{url} did not take it: {error.reason}") from error
+
+
+_ADVICE = {
+    401: ": set SPANRUNS_INGEST_TOKENS as the receiver has it",
+    503: ": stop the receiver, replay, and start it again, where that does not pass",
+}
+
+
+def _said(error: HTTPError) -> str:
+    """What the receiver says is wrong."""
+    from google.protobuf.message import DecodeError
+    from google.rpc.status_pb2 import Status
+
+    try:
+        return Status.FromString(error.read()).message or str(error)
+    except (DecodeError, OSError):
+        return str(error)
 
 
 def _append(directory: Path, letter: DeadLetter, payload: bytes) -> None:
@@ -125,7 +145,7 @@ def _append(directory: Path, letter: DeadLetter, payload: bytes) -> None:
 
     spool = Spool(directory, SpoolLimits(2**62, 0))
     try:
-        table = letter.table if can_be_alone(letter.table) else ""
+        table = letter.table if can_be_alone(letter.signal, letter.table) else ""
         digest = spool.digest(letter.signal, payload)
         spool.append(letter.signal, payload, letter.items, digest, table).result()
     finally:

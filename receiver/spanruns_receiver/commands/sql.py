@@ -10,10 +10,9 @@ from spanruns_schema.errors import ConfigError, SpanrunsError, StoreRejected
 
 from spanruns_receiver import options
 from spanruns_receiver.process import read_running
-from spanruns_receiver.settings import Settings, load_settings
+from spanruns_receiver.settings import Settings, load_settings, to_ask
 
 TIMEOUT_S = 60.0
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what a process listens on, and where it is then found)
 
 
 def register(app: typer.Typer) -> None:
@@ -83,6 +82,5 @@ def _message(body: bytes) -> str:
 def _running(settings: Settings) -> str:
     """Where the process that serves the data directory is; without one, where it would be."""
     running = read_running(settings.data) or {}
-    host = str(running.get("host", settings.host))
-    host = _EVERYWHERE.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{running.get('api', settings.api_port)}"
+    host = to_ask(str(running.get("host", settings.host)))
+    return f"http://{host}:{running.get('api', settings.api_port)}"

@@ -2,7 +2,8 @@
 
 The JSON mapping of the OTLP specification is protobuf's own, with differences: trace and span ids are hex,
 unknown fields are ignored, enums are integers (names are taken as well), 64-bit integers come as strings or
-as numbers. Protobuf's own converter cannot do this: it takes ids for base64, refuses a request for one
+as numbers. Fields under their original names (`trace_id`) are taken too, as the Collector takes them: unknown, they would be lost
+without a word. Protobuf's own converter cannot do this: it takes ids for base64, refuses a request for one
 wrong value, and costs a millisecond a span. So the wire bytes are written here, by the generated descriptors.
 """
 
@@ -33,6 +34,7 @@ _NOT_AN_ID = b"\0"
 
 _VARINT, _I64, _LEN, _I32 = 0, 1, 2, 5
 _UINT64 = (1 << 64) - 1
+_INT64 = range(-(1 << 63), 1 << 63)
 
 
 class _BadError(Exception):
@@ -81,9 +83,12 @@ class _Field:
         else:
             wire_type, self.scalar = _SCALARS[field.type]
         self.tag = varint(field.number << 3 | wire_type)
+        self.double_tag = _double_beside(field)
 
     def encode(self, value: Any, depth: int) -> bytes:
         if self.message is None:
+            if self.double_tag and (number := _integer(value)) not in _INT64:
+                return self.double_tag + _double(number)
             return self.tag + self.scalar(value)
         if self.nested and depth >= MAX_NESTING:
             return self.tag + b"\0"
@@ -101,6 +106,17 @@ class _Field:
                 error.path.append(f"[{position}]")
                 raise
         return b"".join(parts)
+
+
+def _double_beside(field: FieldDescriptor) -> bytes:
+    """The tag of the double that an integer may be instead; empty for other fields.
+
+    JavaScript's SDK calls every number without a fraction an integer, 1e21 too.
+    """
+    if field.type not in (FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_SFIXED64) or not field.containing_oneof:
+        return b""
+    doubles = [other for other in field.containing_oneof.fields if other.type == FieldDescriptor.TYPE_DOUBLE]
+    return varint(doubles[0].number << 3 | _I64)
 
 
 def _message(descriptor: Descriptor, value: Any, depth: int) -> bytes:
@@ -123,10 +139,12 @@ def _message(descriptor: Descriptor, value: Any, depth: int) -> bytes:
 def _fields(descriptor: Descriptor) -> dict[str, _Field]:
     fields = _FIELDS.get(descriptor.full_name)
     if fields is None:
+        fields = {}
         proto = DescriptorProto()
         descriptor.CopyToProto(proto)
         repeated = {field.number for field in proto.field if field.label == field.LABEL_REPEATED}
-        fields = {field.json_name: _Field(field, field.number in repeated) for field in descriptor.fields}
+        for field in descriptor.fields:
+            fields[field.name] = fields[field.json_name] = _Field(field, field.number in repeated)
         _FIELDS[descriptor.full_name] = fields
     return fields
 

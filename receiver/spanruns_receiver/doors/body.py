@@ -9,8 +9,8 @@ from typing import Protocol
 
 from spanruns_schema.errors import Malformed, TooLarge
 
-from spanruns_receiver.admit import MemoryBudget
 from spanruns_receiver.doors.status import NotOtlp
+from spanruns_receiver.memory import MemoryShare
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -123,25 +123,22 @@ def decoder_of(content_encoding: str) -> Decoder:
     )
 
 
-async def read_body(chunks: AsyncIterator[bytes], decoder: Decoder, limit_bytes: int, memory: MemoryBudget) -> bytes:
-    """The whole body, decoded; what is held meanwhile is counted in `memory`.
+async def read_body(chunks: AsyncIterator[bytes], decoder: Decoder, limit_bytes: int, memory: MemoryShare) -> bytes:
+    """The whole body, decoded; `memory` holds it, and what came of a body that is refused.
 
     Raises `TooLarge` when the body, as sent or decoded, is over `limit_bytes`, `Malformed` when it does not
     decode, `Overloaded` when there is no memory for it.
     """
     parts: list[bytes] = []
     received = decoded = 0
-    try:
-        async for chunk in chunks:
-            received += len(chunk)
-            part = decoder.decode(chunk, limit_bytes - decoded + 1)
-            memory.take(len(part))
-            decoded += len(part)
-            parts.append(part)
-            if max(received, decoded) > limit_bytes:
-                raise TooLarge(f"the body has more than {limit_bytes} bytes")
-        if received:
-            decoder.finish()
-        return b"".join(parts)
-    finally:
-        memory.give(decoded)
+    async for chunk in chunks:
+        received += len(chunk)
+        part = decoder.decode(chunk, limit_bytes - decoded + 1)
+        memory.take(len(part))
+        decoded += len(part)
+        parts.append(part)
+        if max(received, decoded) > limit_bytes:
+            raise TooLarge(f"the body has more than {limit_bytes} bytes")
+    if received:
+        decoder.finish()
+    return b"".join(parts)

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
-from spanruns_schema.errors import ConfigError, SpanrunsError
+from spanruns_schema.errors import ConfigError, Malformed, SpanrunsError
 
 from spanruns_receiver.doors.auth import BearerTokens
-from spanruns_receiver.doors.status import message_of, retry_info, rpc_status, status_of
-from spanruns_receiver.settings import Settings
+from spanruns_receiver.doors.status import NotOtlp, message_of, retry_info, rpc_status, status_of
+from spanruns_receiver.serve import Tls
+from spanruns_receiver.settings import Settings, in_url
 from spanruns_receiver.signals import NAMES, Exporter, Signal, response
 
 _log = logging.getLogger(__name__)
 
 # Concurrent calls of one connection; more wait at the client. What is being sent already takes memory here.
 _STREAMS_PER_CONNECTION = 128
+# How often, within the time that a message has to come, those that wait for one are looked at.
+_LOOKS_PER_LIMIT = 10
+
+
+class NoMessage(Malformed):
+    """A call that was over before its message was there: its client has given up, or gRPC found the message far too large."""
 
 
 class GrpcDoor:
@@ -30,9 +40,10 @@ class GrpcDoor:
 
     def __init__(self, exporter: Exporter, settings: Settings) -> None:
         self._pool = ThreadPoolExecutor(settings.door_threads, "grpc-door")
+        self._patience = _Patience(settings.body_timeout_s)
         self._server = grpc.server(
             self._pool,
-            handlers=[_Handlers(exporter, BearerTokens(settings.ingest_tokens))],
+            handlers=[_Handlers(exporter, BearerTokens(settings.ingest_tokens), self._patience)],
             options=[
                 # A little more than ours, so that a request somewhat too large is told so by us.
                 ("grpc.max_receive_message_length", settings.max_request_bytes + 64 * 1024),
@@ -43,7 +54,7 @@ class GrpcDoor:
             ],
         )
         try:
-            self.port = self._open(f"{settings.host}:{settings.grpc_port}", settings)
+            self.port = self._open(f"{in_url(settings.host)}:{settings.grpc_port}", settings)
         except RuntimeError as error:
             raise ConfigError(
                 f"port {settings.grpc_port} on {settings.host} cannot be opened for gRPC: "
@@ -52,45 +63,96 @@ class GrpcDoor:
 
     def start(self) -> None:
         """Begin to serve."""
+        self._patience.start()
         self._server.start()
 
     def stop(self, grace_s: float) -> None:
         """Take no new calls, and return when the ones inside are answered or `grace_s` is over."""
         self._server.stop(grace_s).wait()
+        self._patience.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _open(self, address: str, settings: Settings) -> int:
         if settings.tls_certificate is None or settings.tls_key is None:
             return int(self._server.add_insecure_port(address))
         client_ca = _read(settings.tls_client_ca) if settings.tls_client_ca else None
+        pair = (_read(settings.tls_key), _read(settings.tls_certificate))
+        Tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca).check()
         credentials = grpc.ssl_server_credentials(
-            [(_read(settings.tls_key), _read(settings.tls_certificate))],
+            [pair],
             root_certificates=client_ca,
             require_client_auth=client_ca is not None,
         )
         return int(self._server.add_secure_port(address, credentials))
 
 
+class _Patience:
+    """Cancels calls whose message has not come within `limit_s` of their arrival.
+
+    A call has a thread while its message is read, so without an end to it a few clients that send none would keep out all others.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._arrived: dict[Any, float] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="grpc-patience", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._stopped.set()
+
+    def read(self, messages: Iterator[bytes], context: Any, arrived_at: float) -> bytes:
+        """The only message of a call; raises `NotOtlp` when it did not come in time, else `NoMessage` when none came."""
+        self._arrived[context] = arrived_at
+        try:
+            return next(messages)
+        except (StopIteration, grpc.RpcError) as error:
+            if time.monotonic() - arrived_at < self._limit_s:
+                raise NoMessage("the call has no message") from error
+            raise NotOtlp(f"the message did not come within {self._limit_s} s", 408) from error
+        finally:
+            del self._arrived[context]
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(self._limit_s / _LOOKS_PER_LIMIT):
+            now = time.monotonic()
+            for context, arrived_at in list(self._arrived.items()):
+                if now - arrived_at >= self._limit_s:
+                    context.cancel()
+
+
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Methods by name; gRPC answers UNIMPLEMENTED to any other."""
 
-    def __init__(self, exporter: Exporter, tokens: BearerTokens) -> None:
-        # Without (de)serializers the handler sees and gives the bytes as they are.
-        self._methods = {
-            NAMES[signal].grpc_method: grpc.unary_unary_rpc_method_handler(_export(signal, exporter, tokens))
-            for signal in NAMES
-        }
+    def __init__(self, exporter: Exporter, tokens: BearerTokens, patience: _Patience) -> None:
+        self._exports = {NAMES[signal].grpc_method: _export(signal, exporter, tokens, patience) for signal in NAMES}
 
     def service(self, call: Any) -> Any:
-        """The handler of the method that is called."""
-        return self._methods.get(call.method)
+        """The handler of the method that is called.
+
+        The methods are unary; as streams of requests, which are the same on the wire, we are the ones who read the message. Without
+        (de)serializers the handler sees and gives the bytes as they are.
+        """
+        export = self._exports.get(call.method)
+        if export is None:
+            return None
+        return grpc.stream_unary_rpc_method_handler(partial(export, time.monotonic()))
 
 
-def _export(signal: Signal, exporter: Exporter, tokens: BearerTokens) -> Callable[[bytes, Any], bytes]:
-    def handle(request: bytes, context: Any) -> bytes:
+def _export(
+    signal: Signal, exporter: Exporter, tokens: BearerTokens, patience: _Patience
+) -> Callable[[float, Iterator[bytes], Any], bytes]:
+    def handle(arrived_at: float, messages: Iterator[bytes], context: Any) -> bytes:
         try:
             tokens.check(dict(context.invocation_metadata()).get("authorization"))
-            result = exporter.export(signal, request, door="grpc")
+            request = patience.read(messages, context, arrived_at)
+            with exporter.memory.share(len(request)):
+                result = exporter.export(signal, request, door="grpc")
             return response(signal, result).SerializeToString()
         except Exception as error:
             exporter.refused("grpc", error)

@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf.json_format import MessageToJson
@@ -21,6 +21,7 @@ from spanruns_receiver.doors.auth import BearerTokens
 from spanruns_receiver.doors.body import decoder_of, read_body
 from spanruns_receiver.doors.status import NotOtlp, message_of, retry_after_s, rpc_status, status_of
 from spanruns_receiver.health import CONTENT_TYPE, Health
+from spanruns_receiver.memory import MemoryShare
 from spanruns_receiver.settings import Settings
 from spanruns_receiver.signals import NAMES, ExportResult, Signal, response
 from spanruns_receiver.spool import can_be_alone
@@ -60,9 +61,11 @@ class _Body:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._more = True
+        self.is_begun = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         while self._more:
+            self.is_begun = True
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise _DisconnectedError
@@ -114,7 +117,7 @@ class HttpDoor:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, scope: Scope, body: _Body) -> Answer:
-        path, method = scope["path"], scope["method"]
+        path, method = _path(scope["path"]), scope["method"]
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         if path in ("/healthz", "/readyz", "/metrics"):
             return self._told(path) if method in ("GET", "HEAD") else _refusal(_not_allowed("GET"), TEXT)
@@ -128,17 +131,23 @@ class HttpDoor:
             self._tokens.check(headers.get("authorization"))
             if content_type == TEXT:
                 raise NotOtlp(f"send {PROTOBUF} or {JSON}, not {headers.get('content-type')!r}", 415)
-            payload = await self._read(headers, body)
-            result = await self._handled(self._export, signal, payload, content_type, headers.get(AGAIN))
+            with self._admission.memory.share() as memory:
+                payload = await self._read(headers, body, memory)
+                result = await self._handled(self._export, signal, payload, content_type, headers.get(AGAIN), memory)
         except _DisconnectedError:
             raise
         except Exception as error:
-            await self._discard(body)
             self._admission.refused("http", error)
-            return _refusal(error, content_type)
+            answer = _refusal(error, content_type)
+            if headers.get("expect", "").lower() == "100-continue" and not body.is_begun:
+                return replace(
+                    answer, headers=[*answer.headers, ("connection", "close")]
+                )  # it need not send its body at all
+            await self._discard(body)
+            return answer
         return Answer(200, content_type, _rendered(response(signal, result), content_type))
 
-    async def _read(self, headers: dict[str, str], body: _Body) -> bytes:
+    async def _read(self, headers: dict[str, str], body: _Body, memory: MemoryShare) -> bytes:
         limit = self._admission.max_request_bytes
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
@@ -146,7 +155,7 @@ class HttpDoor:
         decoder = decoder_of(headers.get("content-encoding", ""))
         try:
             async with asyncio.timeout(self._body_timeout_s):
-                return await read_body(body.chunks(), decoder, limit, self._admission.memory)
+                return await read_body(body.chunks(), decoder, limit, memory)
         except TimeoutError as error:
             raise NotOtlp(f"the body did not come within {self._body_timeout_s} s", 408) from error
 
@@ -160,11 +169,15 @@ class HttpDoor:
         finally:
             self._inside -= 1
 
-    def _export(self, signal: Signal, body: bytes, content_type: str, again: str | None) -> ExportResult:
+    def _export(
+        self, signal: Signal, body: bytes, content_type: str, again: str | None, memory: MemoryShare
+    ) -> ExportResult:
         if content_type == JSON:
-            with self._admission.memory.hold(len(body) * _JSON_MEMORY_FACTOR):
-                body = to_protobuf(signal, body)
-        table = again if again and can_be_alone(again) else ""
+            parsed_bytes = len(body) * _JSON_MEMORY_FACTOR
+            memory.take(parsed_bytes)
+            body = to_protobuf(signal, body)
+            memory.give(parsed_bytes)
+        table = again if again and can_be_alone(signal, again) else ""
         return self._admission.export(signal, body, door="http", again=again is not None, table=table)
 
     async def _discard(self, body: _Body) -> None:
@@ -193,6 +206,14 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     for phase in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{phase}.complete"})
+
+
+def _path(target: str) -> str:
+    """The path of a request's target, which may be a whole URL (RFC 9112, 3.2.2: a server must take it)."""
+    if target.startswith("/"):
+        return target
+    _, is_url, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if is_url else target
 
 
 def _content_type(headers: dict[str, str]) -> str:

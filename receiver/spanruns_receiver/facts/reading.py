@@ -100,7 +100,6 @@ class Reading:
 
     def __init__(self, dialect: DialectProgram, rows: RowProgram) -> None:
         self.name = dialect.name
-        self.excludes_cache = dialect.excludes_cache
         self._decodes = dialect.json_values
         self._strip = stripped(dialect.affixes)
         self._no_values = frozenset(rows.no_values)

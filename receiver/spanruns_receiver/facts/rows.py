@@ -44,7 +44,7 @@ _STACK = _anchored(STACK)
 _TYPE_IN_MESSAGE = _anchored(TYPE_IN_MESSAGE)
 _TEXT_AFTER_TYPE = _anchored(TEXT_AFTER_TYPE)
 _INTERNAL_TAG = _anchored(INTERNAL_TAG)
-_TRACEBACK = b"Traceback (most recent call last):"
+_TRACEBACKS = (b"Traceback (most recent call last):", b"\n\nNoneType: None")
 _GENERAL_TYPES = frozenset(kind.encode() for kind in GENERAL_TYPES)
 _NO_MODELS = frozenset(name.encode() for name in NO_MODELS)
 _SPACE = b" \t\n\r\f"
@@ -281,9 +281,9 @@ def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
 def _error(reading: Reading, raw: Raw) -> tuple[bytes, bytes]:
     """Type and message. Frames glued to the message are not the message; a type may stand in front of it only."""
     kind, message = reading.field("error_type")(raw), reading.field("error_message")(raw)
-    at = message.find(_TRACEBACK, 1)
-    if at > 0:
-        message = message[:at].rstrip(_SPACE) or message[:1]
+    found_at = [at for text in _TRACEBACKS if (at := message.find(text, 1)) > 0]
+    if found_at:
+        message = message[: min(found_at)].rstrip(_SPACE) or message[:1]
     message = _STACK.sub(rb"\1", message)
     message = cut(message)
     if not message or kind not in _GENERAL_TYPES:
@@ -381,17 +381,17 @@ def _model(reading: Reading, raw: Raw) -> Fact:
 
 
 def _usage(reading: Reading, raw: Raw) -> Fact:
-    field = reading.field
-    read, write = (numbers.tokens(field(name)(raw)) for name in ("cache_read_tokens", "cache_write_tokens"))
-    given = numbers.tokens(field("input_tokens")(raw))
+    def tokens(*fields: str) -> int:
+        return sum(numbers.tokens(reading.field(field)(raw)) for field in fields) % 2**64
+
     return {
-        "input_tokens": (given + read + write) % 2**64 if reading.excludes_cache else given,
-        "output_tokens": numbers.tokens(field("output_tokens")(raw)),
-        "cache_read_tokens": read,
-        "cache_write_tokens": write,
-        "reasoning_tokens": numbers.tokens(field("reasoning_tokens")(raw)),
-        **{name: numbers.tokens(field(name)(raw)) for name in MODALITIES},
-        "cost_usd": numbers.double(field("cost_usd")(raw)),
+        "input_tokens": tokens("input_tokens", "cache_read_apart", "cache_write_apart", "audio_input_apart"),
+        "output_tokens": tokens("output_tokens", "reasoning_apart", "audio_output_apart"),
+        "cache_read_tokens": tokens("cache_read_tokens"),
+        "cache_write_tokens": tokens("cache_write_tokens"),
+        "reasoning_tokens": tokens("reasoning_tokens"),
+        **{name: tokens(name) for name in MODALITIES},
+        "cost_usd": numbers.double(reading.field("cost_usd")(raw)),
     }
 
 

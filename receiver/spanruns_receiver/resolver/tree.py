@@ -9,10 +9,13 @@ Rules (docs/decisions/0002-resolver.md says why):
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
   makes no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
-- a workflow above exactly one run is folded into it, with the calls that it makes itself; above several or none it is itself a run;
+- a workflow above exactly one run is folded into it, with the calls that it makes itself, unless it works as an agent does: calls a model
+  and tools while that run is not under way; above several or none it is itself a run;
 - a root without any run, but with calls below, makes a run;
 - a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always;
-- what several instrumentations saw side by side is one thing too (`beside.py`).
+- what several instrumentations saw side by side is one thing too (`beside.py`);
+- what began after the span around it had ended, having made its calls, is not part of it: a context was left behind;
+- a call whose parent is lost is that of the run that was under way in its trace, if only one was.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spanruns_receiver.resolver.adrift import is_call, left_behind, lost_calls, under_way
 from spanruns_receiver.resolver.beside import Found, Standing, adopted, same_things
 from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role
 from spanruns_receiver.resolver.joins import are_in, places
@@ -67,8 +71,10 @@ def nodes(facts: Columns, fed_since_us: int | None = None) -> Nodes:
     parent_keys = _any_parent(facts, member_of, own)
     position = places(parent_keys, keys)
     parent = without_cycles(np.where((parent_keys != 0) & (parent_keys != keys), position, -1))
-    is_root = (parent < 0) & ((parent_keys == 0) | ~_is_fed(facts, own, fed_since_us) | own["is_entry"].astype(bool))
-    return Nodes(own, parent, is_root, member_of)
+    adrift = left_behind(own, parent)
+    parent = np.where(adrift, -1, parent)
+    awaits = (parent_keys != 0) & _is_fed(facts, own, fed_since_us) & ~own["is_entry"].astype(bool) & ~adrift
+    return Nodes(own, parent, (parent < 0) & ~awaits, member_of)
 
 
 def _by_span(facts: Columns) -> tuple[Ints, Bools]:
@@ -109,6 +115,11 @@ def grow(nodes: Nodes) -> Tree:
     role = _settled_roles(nodes.facts["role"].astype(np.int64), nodes)
     parent, name = nodes.parent, nodes.facts["name_key"]
     decided = _decide(nodes, role, parent, name)
+    lost = lost_calls(nodes.facts, role, nodes.parent, nodes.is_root)
+    if len(lost):
+        taken = Found(lost, under_way(nodes.facts, np.flatnonzero(decided.tree.is_run), lost))
+        parent = adopted(parent, taken)
+        decided = _decide(nodes, role, parent, name)
     for _ in range(LEVELS):  # what is below two that turned out to be one is found in the next round
         found = same_things(nodes.facts, role, parent, decided.standing)
         if not len(found.node):
@@ -129,7 +140,7 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
     above = nearest(parent, _is_run(role))
-    fold = _fold(role, around, above, name)
+    fold = _fold(nodes.facts, role, around, above, name)
     fallback = _fallback_roots(role, nodes.is_root, parent)
     runs = _is_run(role) | fallback
     itself = np.arange(len(parent))
@@ -177,8 +188,8 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
         count, only = np.bincount(above[inner], minlength=len(role)), np.full(len(role), -1, np.int64)
         only[above[inner]] = inner
         has_inner, has_calls = count > 0, np.zeros(len(role), bool)
-        has_calls[above[((role == Role.TOOL) | (role == Role.MODEL)) & (above >= 0)]] = True
-        beyond = _beyond(nodes.facts, role, above, only, count)
+        has_calls[above[is_call(role) & (above >= 0)]] = True
+        beyond = _beyond(nodes.facts, is_call(role), above, only, count)
         empty = agent & ~has_inner & ~has_calls
         outer = np.maximum(around := nearest(parent, (role == Role.RUN) | (agent & ~empty) | (role == Role.TOOL)), 0)
         step = empty & (around >= 0) & has_calls[outer] & (role[outer] != Role.TOOL)
@@ -187,18 +198,18 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
     return role
 
 
-def _beyond(facts: Columns, role: Ints, above: Ints, only: Ints, below: Ints) -> Bools:
-    """Which nodes make calls while none of the runs below them is under way: before the one there is, or after it.
+def _beyond(facts: Columns, calls: Bools, above: Ints, only: Ints, below: Ints) -> Bools:
+    """Which nodes make such calls while none of the runs below them is under way: before the one there is, or after it.
 
     What is called meanwhile is that run's, told of by another instrumentation. Of several runs it does not matter.
     """
-    call = np.flatnonzero(((role == Role.TOOL) | (role == Role.MODEL)) & (above >= 0))
+    call = np.flatnonzero(calls & (above >= 0))
     around = above[call]
     call, around = call[below[around] > 0], around[below[around] > 0]
     run, started = only[around], facts["started_us"][call]
     is_open = facts["event"][run] != Event.NONE
     within = (facts["started_us"][run] <= started) & (is_open | (started <= facts["ended_us"][run]))
-    found = np.zeros(len(role), bool)
+    found = np.zeros(len(above), bool)
     found[around[(below[around] > 1) | ~within]] = True
     return found
 
@@ -216,7 +227,7 @@ def _asked_agents(role: Ints, parent: Ints, asked: Bools) -> Bools:
     return found
 
 
-def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> Ints:
+def _fold(facts: Columns, role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> Ints:
     """For every run or workflow the run that it is part of, itself where it is one of its own."""
     itself = np.arange(len(role))
     is_run, is_workflow = role == Role.RUN, role == Role.WORKFLOW
@@ -232,8 +243,21 @@ def _fold(role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> In
     outer = np.where(inside >= 0, inside, 0)
     nested = wrapper & (inside >= 0) & wrapper[outer]
     repeats = nested & ((below[outer] == below) | ((below == 0) & (below[outer] == 1)))
-    fold = np.where(wrapper & (below == 1), only, np.where(repeats, inside, fold))
+    one = wrapper & (below == 1)
+    outermost, works = settle(np.where(repeats, inside, itself)), np.zeros(len(role), bool)
+    works[outermost[_at_work(facts, role, around, only, one)]] = True
+    one &= ~works[outermost]
+    fold = np.where(one, only, np.where(repeats, inside, fold))
     return settle(fold)
+
+
+def _at_work(facts: Columns, role: Ints, around: Ints, only: Ints, wrapper: Bools) -> Bools:
+    """Which wrappers around one run call a model and tools themselves while it is not under way, as agents do."""
+    found = wrapper.copy()
+    for kind in (Role.TOOL, Role.MODEL):
+        if found.any():
+            found &= _beyond(facts, role == kind, around, only, found.astype(np.int64))
+    return found
 
 
 def _runs_below(runs: Ints, inside: Ints, workflow: Bools) -> tuple[Ints, Ints]:
@@ -256,7 +280,7 @@ def _fallback_roots(role: Ints, is_root: Bools, parent: Ints) -> Bools:
     top = roots(parent)
     has_run, has_call = np.zeros(len(role), bool), np.zeros(len(role), bool)
     has_run[top[_is_run(role)]] = True
-    has_call[top[((role == Role.TOOL) | (role == Role.MODEL)) & (top != np.arange(len(role)))]] = True
+    has_call[top[is_call(role) & (top != np.arange(len(role)))]] = True
     found: Bools = is_root & (parent < 0) & (role == Role.NONE) & has_call & ~has_run
     return found
 

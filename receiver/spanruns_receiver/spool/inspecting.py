@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -19,8 +22,9 @@ from spanruns_receiver.signals import Signal
 from spanruns_receiver.spool.dead import DeadLetter, DeadLetters
 from spanruns_receiver.spool.plan import Plan, read_plan
 from spanruns_receiver.spool.record import Record
-from spanruns_receiver.spool.segment import SUFFIX, Segment
+from spanruns_receiver.spool.segment import Segment, seeds_in, segment_paths
 
+_IDS = ("traceId", "spanId", "parentSpanId")
 _REQUESTS: dict[Signal, type[Message]] = {
     "traces": ExportTraceServiceRequest,
     "logs": ExportLogsServiceRequest,
@@ -46,7 +50,7 @@ def inspect(directory: Path) -> Summary:
     """Count what is in the spool in `directory`; raises `NotFound` when there is none."""
     if not directory.is_dir():
         raise NotFound(f"there is no spool in {directory}: set --data")
-    paths = sorted(directory.glob(f"*{SUFFIX}"))
+    paths = segment_paths(directory)
     requests = items = 0
     oldest_ns: int | None = None
     for record in waiting(directory):
@@ -77,16 +81,31 @@ def content(directory: Path, name: str) -> str:
         if letter.name == name:
             payload = dead.payload(letter)
             try:
-                return MessageToJson(_REQUESTS[letter.signal].FromString(payload))
+                return json.dumps(_otlp_json(_REQUESTS[letter.signal].FromString(payload)), indent=2)
             except DecodeError as error:
                 return f"not a request ({error}), {len(payload)} bytes: {payload[:2000].hex()}"
     raise NotFound(f"there is no dead letter {name} in {directory}")
 
 
+def _otlp_json(message: Message) -> Any:
+    """`message` as OTLP/JSON has it: ids as hex digits, as people know them, and enums as numbers."""
+
+    def hexed(value: Any, name: str = "") -> Any:
+        if isinstance(value, dict):
+            return {key: hexed(member, key) for key, member in value.items()}
+        if isinstance(value, list):
+            return [hexed(member) for member in value]
+        return base64.b64decode(value).hex() if name in _IDS else value
+
+    return hexed(MessageToDict(message, use_integers_for_enums=True))
+
+
 def _waiting(directory: Path) -> Iterator[Record]:
     plan = read_plan(directory / "plan")
-    for path in sorted(directory.glob(f"*{SUFFIX}")):
-        segment = Segment.open(path, read_only=True)
+    paths = segment_paths(directory)
+    seeds = seeds_in(paths)
+    for path in paths:
+        segment = Segment.open(path, seeds, read_only=True)
         if segment is None:
             continue
         with closing(segment):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +89,12 @@ class Spool:
         self._limits = limits
         self._segment_bytes = min(limits.segment_bytes, max(limits.max_bytes // 8, 4096))
         self._clock = clock
-        self._lock_file = DirectoryLock(directory)
-        self._plan_file = PlanFile(directory / "plan")
-        self.dead = DeadLetters(directory / "dead")
-        self._segments = Segments(directory, on_damage)
+        with ExitStack() as opened:
+            self._lock_file = opened.enter_context(closing(DirectoryLock(directory)))
+            self._plan_file = opened.enter_context(closing(PlanFile(directory / "plan")))
+            self.dead = DeadLetters(directory / "dead")
+            self._segments = Segments(directory, on_damage)
+            opened.pop_all()
         self._tail = Tail(_TAIL_BYTES)
         self.next_sequence = max(1, self._plan_file.plan.next_sequence, self._segments.next_sequence)
         youngest = self._segments.youngest
@@ -145,9 +148,11 @@ class Spool:
     def _refusal(self, size_bytes: int) -> str:
         if self._closing:
             return "the receiver is shutting down"
-        used = self.backlog_bytes + self._pending_bytes + self.dead.size_bytes
+        dead = self.dead.size_bytes
+        used = self.backlog_bytes + self._pending_bytes + dead
         if used + size_bytes > self._limits.max_bytes:
-            return f"the spool is full: {used} of {self._limits.max_bytes} bytes wait for the store"
+            letters = f" or are dead letters ({dead}, see `spanruns spool`)" if dead else ""
+            return f"the spool is full: {used} of {self._limits.max_bytes} bytes wait for the store{letters}"
         if self._free_bytes() - size_bytes < self._limits.min_free_bytes:
             return f"the disk is full: under {self._limits.min_free_bytes} bytes are free in {self.directory}"
         return ""
@@ -206,7 +211,12 @@ class Spool:
 
     def _refuse(self, batch: list[_Pending], error: Exception) -> None:
         """Take back what may have been written of `batch`, and tell its senders to try again."""
-        _log.error("the spool cannot be written", exc_info=error)
+        if not isinstance(error, OSError):
+            _log.error("the spool cannot be written", exc_info=error)
+        elif self._failed_at == float("-inf"):  # once, until it can be written again
+            _log.error(
+                "the spool cannot be written, requests are refused until it can: %s in %s", error, self.directory
+            )
         if self._active is not None:
             self._segments.abandon(self._active)
             self._active = None

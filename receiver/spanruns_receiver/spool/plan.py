@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 _SLOT = struct.Struct("<8sQII")
 _MAGIC = b"SPRPLAN1"
 SLOT_BYTES = 64 * 2**10
+_NEWER = (
+    "the spool's plan was written by a newer version of spanruns: start that one, or set --data to another directory"
+)
 
 
 @dataclass(frozen=True)
@@ -103,22 +106,42 @@ def read_plan(path: Path) -> Plan:
 
 
 def _newest(fd: int) -> tuple[int, Plan]:
-    slots = (_read_slot(read_at(fd, SLOT_BYTES, slot * SLOT_BYTES)) for slot in (0, 1))
-    sound = [slot for slot in slots if slot]
-    if not sound and any(read_at(fd, 2 * SLOT_BYTES, 0)):
+    slots = [_Slot.of(read_at(fd, SLOT_BYTES, at * SLOT_BYTES)) for at in (0, 1)]
+    whole = sorted((slot for slot in slots if slot), key=lambda slot: slot.generation)
+    ours = [slot for slot in whole if slot.magic == _MAGIC]
+    if ours:
+        return ours[-1].generation, _plan_in(ours[-1].body)
+    if whole and whole[-1].magic > _MAGIC:
+        raise ConfigError(_NEWER)
+    if any(read_at(fd, 2 * SLOT_BYTES, 0)):
         _log.error("no sound plan on disk: what the spool holds may be inserted a second time")
-    return max(sound, key=lambda slot: slot[0], default=(0, Plan()))
+    return 0, Plan()
 
 
-def _read_slot(data: bytes) -> tuple[int, Plan] | None:
-    if len(data) < _SLOT.size:
-        return None
-    magic, generation, size, checksum = _SLOT.unpack_from(data)
-    body = data[_SLOT.size : _SLOT.size + size]
-    if magic != _MAGIC or zlib.crc32(body, generation & 0xFFFFFFFF) != checksum:
-        return None
+@dataclass(frozen=True)
+class _Slot:
+    magic: bytes
+    generation: int
+    body: bytes
+
+    @classmethod
+    def of(cls, data: bytes) -> _Slot | None:
+        """What a slot of the file holds; None when that is not whole."""
+        if len(data) < _SLOT.size:
+            return None
+        magic, generation, size, checksum = _SLOT.unpack_from(data)
+        body = data[_SLOT.size : _SLOT.size + size]
+        is_whole = magic[:-1] == _MAGIC[:-1] and zlib.crc32(body, generation & 0xFFFFFFFF) == checksum
+        return cls(magic, generation, body) if is_whole else None
+
+
+def _plan_in(body: bytes) -> Plan:
     raw: dict[str, Any] = json.loads(body)
-    batches = tuple(
-        Batch(**{**batch, "items": tuple(batch["items"]) if batch["items"] else None}) for batch in raw["batches"]
-    )
-    return generation, Plan(raw["next_sequence"], batches)
+    try:
+        batches = tuple(
+            Batch(**{**batch, "items": tuple(batch["items"]) if batch.get("items") else None})
+            for batch in raw["batches"]
+        )
+    except TypeError as error:  # a field that this version does not have
+        raise ConfigError(_NEWER) from error
+    return Plan(raw["next_sequence"], batches)

@@ -72,9 +72,10 @@ class Damage:
     reason: str
 
 
-def can_be_alone(table: str) -> bool:
-    """Whether a request may be for `table` only."""
-    return table in _TABLES
+def can_be_alone(signal: Signal, table: str) -> bool:
+    """Whether a request of `signal` may be for `table` only: it has rows there."""
+    has_facts = signal != "metrics"
+    return table in _TABLES and (table.startswith(f"otel_{signal}") or (table == "span_facts" and has_facts))
 
 
 def digest_of(signal: Signal, payload: bytes | memoryview, seed: int) -> bytes:
@@ -93,6 +94,21 @@ def segment_seed(data: bytes | memoryview) -> int | None:
         return None
     magic, seed = _SEGMENT.unpack_from(data)
     return seed if magic == SEGMENT_MAGIC else None
+
+
+def seeds_of_damaged(data: bytes) -> Iterator[int]:
+    """What the seed in a damaged segment header may be: as it is there, or with one bit turned over."""
+    _, seed = _SEGMENT.unpack_from(data)
+    yield seed
+    yield from (seed ^ 1 << bit for bit in range(64))
+
+
+def is_of_newer_version(data: bytes) -> bool:
+    """Whether these are the header of a segment of a newer version and at least one record."""
+    family = SEGMENT_MAGIC.rstrip(b"0123456789")
+    version = data[len(family) : len(SEGMENT_MAGIC)]
+    is_newer = version.isdigit() and int(version) > int(SEGMENT_MAGIC[len(family) :])
+    return data.startswith(family) and is_newer and len(data) > SEGMENT_HEADER_BYTES + HEADER_BYTES
 
 
 def pack_header(record: Record) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from spanruns_receiver.spool.files import read_at, sync, sync_directory, write_at
@@ -14,6 +14,7 @@ from spanruns_receiver.spool.record import (
     Record,
     pack_segment_header,
     scan,
+    seeds_of_damaged,
     segment_seed,
     unpack_header,
 )
@@ -21,6 +22,23 @@ from spanruns_receiver.spool.record import (
 SUFFIX = ".seg"
 # Larger reads cost more CPU: the memory for them is new each time.
 READ_BYTES = 2**20
+_TRIAL_BYTES = 64 * 2**10
+
+
+def segment_paths(directory: Path) -> list[Path]:
+    """The segment files in `directory`, in the order of what they hold."""
+    return sorted(directory.glob("[0-9]" * 20 + SUFFIX))
+
+
+def seeds_in(paths: Iterable[Path]) -> set[int]:
+    """The seeds in the headers of the files at `paths`, which is one where none is damaged."""
+    seeds = set()
+    for path in paths:
+        with path.open("rb") as file:
+            seed = segment_seed(file.read(SEGMENT_HEADER_BYTES))
+        if seed is not None:
+            seeds.add(seed)
+    return seeds
 
 
 class Segment:
@@ -34,6 +52,7 @@ class Segment:
         self.first_sequence = int(path.stem)
         self.seed = seed
         self.size_bytes = size_bytes
+        self.has_damaged_header = False
         self._fd = fd
 
     @classmethod
@@ -52,14 +71,38 @@ class Segment:
         return cls(path, fd, seed, SEGMENT_HEADER_BYTES)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Segment | None:
-        """The segment at `path`; None when its header is damaged."""
+    def open(cls, path: Path, seeds: Iterable[int] = (), *, read_only: bool = False) -> Segment | None:
+        """The segment at `path`; None when it is none, or when none of `seeds`, nor what is left in its header, is its seed.
+
+        A header has no checksum: the records tell which seed is theirs.
+        """
         fd = os.open(path, os.O_RDONLY if read_only else os.O_RDWR)
-        seed = segment_seed(read_at(fd, SEGMENT_HEADER_BYTES, 0))
-        if seed is None:
-            os.close(fd)
-            return None
-        return cls(path, fd, seed, os.fstat(fd).st_size)
+        header = read_at(fd, SEGMENT_HEADER_BYTES, 0)
+        seed = segment_seed(header)
+        segment = cls(path, fd, seed or 0, os.fstat(fd).st_size)
+        if seed is not None and segment.is_seeded_with(seed):
+            return segment
+        if segment.size_bytes > SEGMENT_HEADER_BYTES:
+            for other in (*seeds_of_damaged(header), *seeds):
+                if segment.is_seeded_with(other):
+                    segment.seed, segment.has_damaged_header = other, True
+                    return segment
+        if seed is not None:
+            return segment
+        segment.close()
+        return None
+
+    def is_seeded_with(self, seed: int) -> bool:
+        """Whether this is the seed of the first records; also where there are none."""
+        trial = Segment(self.path, self._fd, seed, self.size_bytes)
+        items, _ = trial.read(SEGMENT_HEADER_BYTES, _TRIAL_BYTES)
+        return not items or not all(isinstance(item, Damage) for item in items)
+
+    def mend_header(self) -> None:
+        """Write the header again; raises `OSError`."""
+        write_at(self._fd, [pack_segment_header(self.seed)], 0)
+        sync(self._fd)
+        self.has_damaged_header = False
 
     def append(self, buffers: Sequence[bytes]) -> None:
         """Write `buffers` behind the last record and return when they are durable; raises `OSError`."""

@@ -9,9 +9,17 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from spanruns_schema.errors import ConfigError
+
 from spanruns_receiver.spool.files import write_whole
-from spanruns_receiver.spool.record import HEADER_BYTES, SEGMENT_HEADER_BYTES, Damage, Record
-from spanruns_receiver.spool.segment import READ_BYTES, SUFFIX, Segment
+from spanruns_receiver.spool.record import (
+    HEADER_BYTES,
+    SEGMENT_HEADER_BYTES,
+    Damage,
+    Record,
+    is_of_newer_version,
+)
+from spanruns_receiver.spool.segment import READ_BYTES, Segment, seeds_in, segment_paths
 
 _log = logging.getLogger(__name__)
 
@@ -80,13 +88,14 @@ class Segments:
         absent.
         """
         found: list[tuple[Record, bytes]] = []
-        size = 0
+        size, expected = 0, first
         for segment, offset, below in self._from(first):
             while offset < segment.size_bytes:
                 items, behind = segment.read(offset, min(limit_bytes - size, READ_BYTES))
                 for item in items:
                     if isinstance(item, Damage):
                         self._keep_aside(segment, item)
+                        expected = 0
                         continue
                     record, payload = item
                     if record.sequence > last:
@@ -94,6 +103,9 @@ class Segments:
                         self._position = (last + 1, segment.first_sequence, start)
                         return found, last + 1
                     if first <= record.sequence < below:
+                        if 0 < expected < record.sequence:
+                            _log.error("%d requests before %s are missing", record.sequence - expected, segment.path)
+                        expected = record.sequence + 1
                         found.append((record, payload))
                         size += HEADER_BYTES + record.size_bytes
                 offset = behind
@@ -139,16 +151,28 @@ class Segments:
         return SEGMENT_HEADER_BYTES
 
     def _open_all(self) -> Iterator[Segment]:
-        for path in sorted(self.directory.glob(f"*{SUFFIX}")):
-            segment = Segment.open(path)
+        paths = segment_paths(self.directory)
+        seeds = seeds_in(paths)
+        for path in paths:
+            segment = Segment.open(path, seeds)
             if segment is not None:
+                self._mend(segment)
                 yield segment
                 continue
             if not path.stat().st_size:  # the process died while it made the file
                 path.unlink()
                 continue
+            if is_of_newer_version(path.read_bytes()):
+                raise ConfigError(
+                    f"{path} was written by a newer version of spanruns: start that one, or set --data to another directory"
+                )
             self._tell(path, Damage(0, path.stat().st_size, "no segment header"))
             self._move_aside(path)
+
+    def _mend(self, segment: Segment) -> None:
+        if segment.has_damaged_header:
+            self._tell(segment.path, Damage(0, SEGMENT_HEADER_BYTES, "damaged segment header"))
+            segment.mend_header()
 
     def _recover(self, segment: Segment) -> int:
         """Cut off what a crash left behind the last sound record of the youngest segment; the sequence after

@@ -33,6 +33,8 @@ class Inserter:
         self._metrics = metrics
         self._stop = stop
         self._failing_since: float | None = None
+        self.busy_s = 0.0
+        """What the inserts that were taken took, together."""
 
     def insert(
         self, table: str, block: Block, token: str, given: Mapping[str, str | int | float] | None = None
@@ -48,14 +50,17 @@ class Inserter:
             try:
                 self._store.insert(table, block.columns, block.native, token=token, settings=settings)
             except Exception as error:
-                self._failed(table, error)
+                self._metrics.insert_errors.labels(str(error.code if isinstance(error, StoreError) else -1)).inc()
                 if _in_a_view(error) and isinstance(error, StoreRejected):
                     # The raw rows are in already, so this batch cannot be cut. Let the other views have
                     # theirs; a backfill brings what is missing.
                     settings["materialized_views_ignore_errors"] = 1
+                    _log.error("a view on %s fails: mend it, then `spanruns schema backfill`: %s", table, error)
                 elif refusal := self._refusal(table, block, error):
+                    _log.info("%s does not take a block of %d rows as it is: %s", table, block.rows, refusal)
                     return refusal
                 else:
+                    self._failed(table, error)
                     self._pause(attempt)
                     attempt += 1
             else:
@@ -86,13 +91,12 @@ class Inserter:
             raise StoppedError
 
     def _failed(self, table: str, error: Exception) -> None:
-        code = error.code if isinstance(error, StoreError) else -1
-        self._metrics.insert_errors.labels(str(code)).inc()
         if self._failing_since is None:
             self._failing_since = time.monotonic()
             _log.warning("an insert into %s failed, requests wait in the spool: %s", table, error)
 
     def _succeeded(self, table: str, block: Block, seconds: float) -> None:
+        self.busy_s += seconds
         self._metrics.insert_seconds.labels(table).observe(seconds)
         self._metrics.batch_rows.labels(table).observe(block.rows)
         self._metrics.stored_rows.labels(table).inc(block.rows)

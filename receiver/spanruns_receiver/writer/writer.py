@@ -25,7 +25,6 @@ _log = logging.getLogger(__name__)
 
 _DECODED_AHEAD = 1
 _RETRY_S = 1.0
-_JOIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -88,16 +87,20 @@ class Writer:
         """Whether everything durable is stored, now or within `timeout_s`."""
         return self._progress.wait_until_stored(timeout_s)
 
-    def stop(self, drain_s: float) -> bool:
-        """Store what is left for up to `drain_s`, then end; whether nothing is left in the spool."""
+    def stop(self, drain_s: float, *, leave_s: float = 30.0) -> bool:
+        """Store what is left for up to `drain_s`, then end; whether nothing is left in the spool.
+
+        An insert that the store has then not answered yet is waited for up to `leave_s`.
+        """
         self._draining.set()
         self._spool.wake()
         drained = self._progress.wait_until_stored(drain_s)
         self._stop.set()
         self._handoff.close(drop=not drained)
+        until = time.monotonic() + leave_s
         for thread in self._threads:
             if thread.ident is not None:
-                thread.join(_JOIN_S)
+                thread.join(max(0.0, until - time.monotonic()))
         self._progress.flush()
         return drained
 
@@ -161,12 +164,12 @@ class Writer:
                 if loaded is None:
                     return
                 self._unstored.append(loaded)
-            started = time.monotonic()
+            busy_s = self._inserter.busy_s
             while self._unstored:
                 parts, facts = self._store(self._unstored[-1])
                 self._unstored[-1:] = reversed(parts)
                 self._on_stored(facts)
-            self._last_insert_s = time.monotonic() - started
+            self._last_insert_s = self._inserter.busy_s - busy_s
             if self._handoff.empty():
                 self._progress.flush()
 

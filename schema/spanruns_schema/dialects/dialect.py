@@ -63,7 +63,6 @@ class Dialect:
     records: Mapping[str, Record] = field(default_factory=dict)  # by the name of the event
     failed: Sequence[When] = ()
     json_values: bool = False
-    input_excludes_cache: bool = False
     frameworks: Sequence[str] = ()
     operations: Mapping[str, Sequence[str]] = field(default_factory=dict)
     providers: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -90,7 +89,7 @@ def _parse(name: str, text: str) -> Dialect:
 
 def _dialect(name: str, data: dict[str, Any]) -> Dialect:
     known = {"detect", "strip", "order", "roles", "fields", "marker", "failed", "records"}
-    known |= {"operations", "providers", "json_values", "input_excludes_cache", "frameworks"}
+    known |= {"operations", "providers", "json_values", "frameworks"}
     if unknown := data.keys() - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
     detect = data.get("detect", {})
@@ -111,7 +110,6 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         records={event: _record(said) for event, said in data.get("records", {}).items()},
         failed=[_when(item) for item in data.get("failed", ())],
         json_values=bool(data.get("json_values", False)),
-        input_excludes_cache=bool(data.get("input_excludes_cache", False)),
         frameworks=data.get("frameworks", ()),
         operations=data.get("operations", {}),
         providers=data.get("providers", {}),

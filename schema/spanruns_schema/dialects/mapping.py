@@ -10,6 +10,7 @@ from spanruns_schema.dialects.sql import (
     affixes,
     decoded,
     detect_by_name,
+    every,
     first,
     match_any,
     of_event,
@@ -36,12 +37,13 @@ MODALITIES = (
 FACTS_WRITTEN = "spanruns:facts"
 """`log_comment` of an insert whose writer has made the facts itself, so that the views leave its rows alone."""
 
-CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror)$"
+CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
 
 CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"
 """Exceptions that are no failure: LangGraph hands over to another agent, or asks a person, by raising one."""
 
-TRACEBACK = r"(?s)^(.+?)\s*Traceback \(most recent call last\):.*$"
+TRACEBACK = r"(?s)^(.+?)\s*(?:Traceback \(most recent call last\):|\n\nNoneType: None).*$"
+"""What Python puts behind a message; LangSmith does so where there is no traceback, too."""
 STACK = r"(?s)^(?:.*?\n\n)??([\w.$]+(?: \[\w+\])?(?:: .*?)?)\n[ \t]+at .+$"
 """What JavaScript and Java put under a message: what stands in front of the frames says it again, with its type."""
 TYPE_IN_MESSAGE = r"^(Error|ParentCommand|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
@@ -270,7 +272,6 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
 
     whole_input = mapping.alias("whole_input_", content("has_content_", "input", "arguments"))
     whole_output = mapping.alias("whole_output_", content("has_content_", "output", "result"))
-    excluded = mapping.excludes_cache()
     return {
         "dialect": "dialect",
         "role": "if(role_ = 'shadow', 'tool', role_)",
@@ -320,9 +321,10 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
             f"coalesce(toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000, toFloat64OrNull({field('time_to_first_chunk_ms')}))",
             "NULL",
         ),
-        "input_tokens": f"{tokens('input_tokens')}"
-        + (f" + if({excluded}, {tokens('cache_read_tokens')} + {tokens('cache_write_tokens')}, 0)" if excluded else ""),
-        "output_tokens": tokens("output_tokens"),
+        "input_tokens": " + ".join(
+            map(tokens, ("input_tokens", "cache_read_apart", "cache_write_apart", "audio_input_apart"))
+        ),
+        "output_tokens": " + ".join(map(tokens, ("output_tokens", "reasoning_apart", "audio_output_apart"))),
         "cache_read_tokens": tokens("cache_read_tokens"),
         "cache_write_tokens": tokens("cache_write_tokens"),
         "reasoning_tokens": tokens("reasoning_tokens"),
@@ -383,7 +385,7 @@ class RowMapping:
         for dialect in [*self._dialects, self._base]:
             for role in dialect.roles:
                 branches += [
-                    " AND ".join([*self._mine(dialect), *self._when(dialect, role.when)]),
+                    every([*self._mine(dialect), *self._when(dialect, role.when)]),
                     quote("shadow" if role.shadow else role.role),
                 ]
         return f"multiIf({', '.join(branches)}, '')"
@@ -409,7 +411,7 @@ class RowMapping:
     def failed(self) -> str:
         """Whether the dialect's own word says that the span failed."""
         rules = [
-            " AND ".join([*self._mine(dialect), *self._when(dialect, when)])
+            every([*self._mine(dialect), *self._when(dialect, when)])
             for dialect in [*self._dialects, self._base]
             for when in dialect.failed
         ]
@@ -426,14 +428,10 @@ class RowMapping:
         said = translated(self.field("operation"), [d.operations for d in [*self._dialects, self._base]])
         return f"if({self.field('operation')} = '', 'chat', {said})"
 
-    def excludes_cache(self) -> str:
-        """Whether `input_tokens` leaves out what came from the cache (the convention counts it in)."""
-        return _among([dialect for dialect in self._dialects if dialect.input_excludes_cache])
-
     def marker(self) -> tuple[str, str]:
         """Whether the span is only a sign that another has begun, and that one's parent."""
         markers = [(dialect, dialect.marker) for dialect in self._dialects if dialect.marker]
-        conditions = [" AND ".join(self._when(dialect, marker.when)) for dialect, marker in markers]
+        conditions = [every(self._when(dialect, marker.when)) for dialect, marker in markers]
         return " OR ".join(conditions) or "false", first([self._source(marker.parent) for _, marker in markers])
 
     def span_name(self) -> str:

@@ -82,7 +82,6 @@ class DialectProgram(NamedTuple):
 
     name: bytes
     json_values: bool
-    excludes_cache: bool
     affixes: tuple[Affix, ...]
     bare: Mapping[bytes, int]
     roles: tuple[tuple[bytes, Rule], ...]
@@ -220,7 +219,6 @@ class _Compiler:
         return DialectProgram(
             name=dialect.name.encode(),
             json_values=dialect.json_values,
-            excludes_cache=dialect.input_excludes_cache,
             affixes=tuple(affix for of in own for affix in _affixes(of)),
             bare={
                 key.removeprefix(tied).encode(): rank

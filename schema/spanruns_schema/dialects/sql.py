@@ -19,6 +19,14 @@ def first(expressions: Sequence[str]) -> str:
     return f"multiIf({', '.join([*branches, expressions[-1]])})" if branches else expressions[0]
 
 
+def every(conditions: Sequence[str]) -> str:
+    """Whether all of `conditions` hold. Not as `AND`: for that the analyzer hashes what is compared, with the whole query below it."""
+    *before, last = conditions
+    for condition in reversed(before):
+        last = f"if({condition}, {last}, false)"
+    return last
+
+
 def match_any(value: str, patterns: Sequence[str]) -> str:
     """Whether `value` is one of `patterns`: a literal, `''` (empty), `*` (anything but empty), `prefix*`, `*suffix`."""
     literals = [pattern for pattern in patterns if "*" not in pattern]
@@ -67,7 +75,7 @@ def of_event(source: str, *, last: bool = False) -> str:
     """`name/key`: an attribute of the first (or last) span event of that name that has it."""
     name, _, key = source.partition("/")
     find = "arrayLast" if last else "arrayFirst"
-    has = f"name = {quote(name)} AND held[{quote(key)}] != ''"
+    has = every([f"name = {quote(name)}", f"held[{quote(key)}] != ''"])
     return f"{find}((held, name) -> {has}, Events.Attributes, Events.Name)[{quote(key)}]"
 
 

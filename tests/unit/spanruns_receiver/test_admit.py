@@ -6,8 +6,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from spanruns_receiver.admit import Admission, MemoryBudget
+from spanruns_receiver.admit import Admission
 from spanruns_receiver.health import Metrics
+from spanruns_receiver.memory import MemoryBudget
 from spanruns_receiver.recent import RecentRequests
 from spanruns_receiver.signals import SIGNALS, ExportResult, Signal
 from spanruns_receiver.spool import Spool
@@ -136,17 +137,3 @@ def test_full_spool_is_overload(open_spool: SpoolMaker) -> None:
     with pytest.raises(Overloaded, match="disk is full"):
         front.export("traces", traces(1), door="grpc")
     assert front.refusal().startswith("the disk is full")
-
-
-def test_memory_limit() -> None:
-    """Requests beyond the limit are refused until there is room; a single large one is let in alone."""
-    memory = MemoryBudget(100)
-    with memory.hold(60):
-        memory.take(40)
-        with pytest.raises(Overloaded, match="100 of 100 bytes of memory"):
-            memory.take(1)
-        memory.give(40)
-    assert memory.used_bytes == 0
-    with memory.hold(1000), pytest.raises(Overloaded):
-        memory.take(1)
-    assert memory.used_bytes == 0

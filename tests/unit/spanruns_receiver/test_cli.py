@@ -21,11 +21,18 @@ def test_commands_are_there() -> None:
         assert runner.invoke(cli.create_app(), [name, "--help"]).exit_code == 0
 
 
-@pytest.mark.parametrize(("error", "code"), [(ConfigError("set --store"), 2), (StoreUnavailable("away"), 1)])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("set --store"), 2),
+        (StoreUnavailable("away"), 1),
+        (PermissionError(13, "Permission denied", "data/spool"), 1),
+    ],
+)
 def test_errors_are_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int
 ) -> None:
-    """An error of ours is one line on stderr and a status: 2 for what was set wrong, 1 for what failed."""
+    """An error of ours, or of a file, is one line on stderr and a status: 2 for what was set wrong, 1 for what failed."""
 
     def fail(**_: object) -> None:
         raise error

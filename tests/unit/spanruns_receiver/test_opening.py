@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -51,6 +52,27 @@ def test_calls_wait_for_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(insert.table, insert.token, insert.settings) for insert in store.attempts] == [
         ("otel_traces", "t", (("x", 1),))
     ]
+
+
+def test_calls_do_not_wait_for_one_that_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a store that says nothing is being opened, others are told so, and a close does not wait either."""
+    monkeypatch.setattr(opening, "_RETRY_S", 0.1)
+    monkeypatch.setattr(opening, "_CLOSE_S", 0.1)
+    over = threading.Event()
+
+    def silent(url: str) -> Store:
+        over.wait(30)
+        return KeepingStore()
+
+    opening_store = OpeningStore("clickhouse://there", applies_schema=False, opener=silent)
+    thread = threading.Thread(target=opening_store.open)
+    thread.start()
+    with pytest.raises(StoreUnavailable, match="being opened"):
+        opening_store.query("SELECT 1")
+    opening_store.close()
+    over.set()
+    thread.join(10)
+    assert opening_store.query("SELECT 1") == b""
 
 
 def test_schema_is_applied_once(monkeypatch: pytest.MonkeyPatch) -> None:

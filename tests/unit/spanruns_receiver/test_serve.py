@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 import httpx
 import pytest
+from spanruns_receiver import serve
 from spanruns_receiver.serve import WebServer, listen
 from spanruns_schema.errors import ConfigError
 
@@ -55,6 +57,60 @@ def test_stop_without_a_start() -> None:
     server = WebServer(hello, listen("127.0.0.1", 0, "http_port"), "web")
     server.stop(1)
     listen("127.0.0.1", server.port, "http_port").close()
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a server that waits for the head of a request for a short time only."""
+    monkeypatch.setattr(serve, "_HEAD_TIMEOUT_S", 0.3)
+    server = WebServer(hello, listen("127.0.0.1", 0, "http_port"), "web")
+    server.start()
+    yield server.port
+    server.stop(1)
+
+
+def ask(connection: socket.socket, *pieces: bytes) -> None:
+    """One request in pieces, and its answer."""
+    for piece in pieces:
+        time.sleep(0.05)
+        connection.sendall(piece)
+    answer = b""
+    while not answer.endswith(b"hello"):
+        received = connection.recv(1000)
+        assert received
+        answer += received
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+@pytest.mark.parametrize("sent", [b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+def test_connection_without_a_request(port: int, asked_before: bool, sent: bytes) -> None:
+    """A connection that does not get to the end of a request's head in time is closed, also behind another request."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        if asked_before:
+            ask(connection, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(sent)
+        assert connection.recv(1000) == b""
+
+
+def test_connection_that_sends_nothing(port: int) -> None:
+    """It is closed too."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        assert connection.recv(1000) == b""
+
+
+def test_connection_that_is_kept(port: int) -> None:
+    """Between two whole requests there may be a pause; one that comes in pieces is taken."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        ask(connection, b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n")
+        time.sleep(0.5)
+        ask(connection, b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n")
+
+
+def test_offer_of_another_protocol(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    """It is passed over in silence: some clients make it with every connection."""
+    offer = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABk"}
+    assert httpx.get(f"http://127.0.0.1:{port}", headers=offer).text == "hello"
+    assert not caplog.messages
 
 
 def test_taken_port() -> None:

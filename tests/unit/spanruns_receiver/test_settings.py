@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from spanruns_receiver.settings import Settings, load_settings, variable
+from spanruns_receiver.cli import create_app
+from spanruns_receiver.settings import FLAGS, Settings, flag, load_settings, to_ask, variable
 from spanruns_schema.errors import ConfigError
+from typer.testing import CliRunner
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "configuration.md"
 
@@ -56,6 +58,39 @@ def test_wrong_setting_is_named(flags: dict[str, object], message: str) -> None:
     """The message says which variable and flag is wrong, and why."""
     with pytest.raises(ConfigError, match=message):
         load_settings(**flags)
+
+
+def test_only_flags_that_exist_are_named() -> None:
+    """What commands do not take as a flag is not told to be one."""
+    runner = CliRunner()
+    told = "".join(runner.invoke(create_app(), [command, "--help"]).output for command in ("up", "receive"))
+    assert {field for field in Settings.model_fields if flag(field) in told} == FLAGS
+    with pytest.raises(ConfigError) as wrong:
+        load_settings(door_threads=0)
+    assert "--" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("field", ["body_timeout_s", "drain_timeout_s"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1e300"])
+def test_time_without_an_end(field: str, value: str) -> None:
+    """A time that no clock can wait for is refused at the start, not when it would be waited for."""
+    with pytest.raises(ConfigError, match=variable(field)):
+        load_settings(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("host", "shown", "asked"),
+    [
+        ("127.0.0.1", "localhost", "127.0.0.1"),
+        ("0.0.0.0", "localhost", "127.0.0.1"),
+        ("::", "localhost", "[::1]"),
+        ("fd00::2", "[fd00::2]", "[fd00::2]"),
+        ("box.example", "box.example", "box.example"),
+    ],
+)
+def test_address_in_a_url(host: str, shown: str, asked: str) -> None:
+    """IPv6 stands in brackets; who listens everywhere is asked over the loopback."""
+    assert (load_settings(host=host).shown_host, to_ask(host)) == (shown, asked)
 
 
 def test_where_the_store_is(tmp_path: Path) -> None:

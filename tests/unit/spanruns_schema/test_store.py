@@ -6,6 +6,7 @@ import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,47 @@ def test_one_token_inserts_once(store: Store, table: str) -> None:
     assert _stored(store) == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("change", "values", "code"),
+    [
+        ("ADD CONSTRAINT small CHECK n < 100", (1, 100), 469),
+        ("MODIFY SETTING parts_to_throw_insert = 1, parts_to_delay_insert = 1", (1,), 252),
+    ],
+)
+def test_a_block_that_the_table_does_not_take(
+    store: Store, table: str, change: str, values: tuple[int, ...], code: int
+) -> None:
+    """What the engine finds out only when it writes is told, whichever store it is, and nothing is said to be stored."""
+    store.insert(table, ["n"], _native(7))
+    store.command(f"ALTER TABLE {table} {change}")
+    with pytest.raises(StoreError) as refused:
+        store.insert(table, ["n"], _native(*values), token="t")
+    assert refused.value.code == code
+    assert _stored(store) == [7]
+
+
+def test_a_block_with_too_many_partitions(store: Store) -> None:
+    """ClickHouse takes a hundred at a time: it is told, and smaller blocks are taken."""
+    store.command("DROP TABLE IF EXISTS parted")
+    store.command("CREATE TABLE parted (n UInt64) ENGINE = MergeTree ORDER BY n PARTITION BY n")
+    with pytest.raises(StoreError, match="Too many partitions") as refused:
+        store.insert("parted", ["n"], _native(*range(101)), token="t")
+    assert refused.value.code == 252
+    store.insert("parted", ["n"], _native(*range(100)), token="t")
+    assert rows(store, "SELECT count() AS c FROM parted") == [{"c": 100}]
+
+
+def test_a_view_that_fails_is_told(store: Store, table: str) -> None:
+    """An insert is not stored as long as a view behind it has not taken its part."""
+    store.command("CREATE TABLE IF NOT EXISTS behind (n UInt64) ENGINE = MergeTree ORDER BY n")
+    store.command(f"CREATE MATERIALIZED VIEW failing TO behind AS SELECT n + throwIf(n = 9) AS n FROM {table}")
+    try:
+        with pytest.raises(StoreError, match="while pushing to view"):
+            store.insert(table, ["n"], _native(9))
+    finally:
+        store.command("DROP VIEW failing")
+
+
 def test_a_broken_block_is_rejected(store: Store, table: str) -> None:
     """Data that cannot be read is the data's fault, and the store works on."""
     with pytest.raises(StoreRejected):
@@ -221,6 +263,37 @@ def test_a_closed_store_refuses(directory: Path) -> None:
             store.query("SELECT 1")
 
 
+class Stranger(BaseHTTPRequestHandler):
+    """What stands in the place of ClickHouse and says yes to everything, like a proxy's login page."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        self.wfile.write(b"welcome")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep quiet."""
+
+
+def test_an_insert_that_somebody_else_took_is_unavailable(directory: Path) -> None:
+    """Only ClickHouse's own word counts: rows that a proxy has taken are to be sent again."""
+    process = ClickHouseProcess(directory)
+    process.start()
+    try:
+        store = open_store(process.url)
+        process.stop()
+        with HTTPServer(("127.0.0.1", process.port), Stranger) as stranger:
+            threading.Thread(target=stranger.serve_forever).start()
+            with pytest.raises(StoreUnavailable, match="not ClickHouse"):
+                store.insert("kept", ["a"], b"7", format="CSV")
+            stranger.shutdown()
+        store.close()
+    finally:
+        process.stop()
+
+
 def test_a_server_that_stops_is_unavailable_and_comes_back(directory: Path) -> None:
     """While the server is away calls fail as unavailable; afterwards the same store works, with all that was stored."""
     process = ClickHouseProcess(directory)
@@ -253,11 +326,22 @@ def test_wrong_credentials_are_a_configuration_error(clickhouse: ClickHouseProce
     assert PASSWORD not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["clickhouse:///spanruns", "postgres://host/db"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "clickhouse:///spanruns",
+        "clickhouse://me:secret-word@/spanruns",
+        "clickhouse://me:secret-word@host:http/spanruns",
+        "clickhouse://me:secret-word@host:99999/spanruns",
+        "clickhouse://me:secret-word@[::1/spanruns",
+        "postgres://me:secret-word@host/db",
+    ],
+)
 def test_an_address_that_cannot_work_is_a_configuration_error(url: str) -> None:
-    """The message shows what an address looks like."""
-    with pytest.raises(ConfigError, match="clickhouse://user:password@host:8123/database"):
+    """The message shows what an address looks like, and no password."""
+    with pytest.raises(ConfigError, match="clickhouse://user:password@host:8123/database") as refused:
         open_store(url)
+    assert "secret-word" not in str(refused.value)
 
 
 def test_a_server_needs_no_default_database(clickhouse: ClickHouseProcess) -> None:

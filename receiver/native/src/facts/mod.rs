@@ -19,11 +19,11 @@ use crate::attributes::Attributes;
 use crate::column::{Dictionary, HEX};
 use crate::sink::Head;
 use columns::{Fact, Text};
-use program::{ContentRecord, Dialect, Role, Special};
+use program::{ContentRecord, Role, Special};
 use row::{Reader, Row};
 use text::{crc32, cut, find};
 
-const TRACEBACK: &[u8] = b"Traceback (most recent call last):";
+const TRACEBACKS: [&[u8]; 2] = [b"Traceback (most recent call last):", b"\n\nNoneType: None"];
 const SPACE: &[u8] = b" \t\n\r\x0c";
 const NOT_SPECIFIED: &[u8] = b"<not specified>";
 const RUN_ID_BYTES: usize = 64;
@@ -275,7 +275,7 @@ impl<'r> Maker<'_, 'r> {
             self.model(fact);
         }
         if uses {
-            self.usage(fact, dialect);
+            self.usage(fact);
         }
     }
 
@@ -346,18 +346,18 @@ impl<'r> Maker<'_, 'r> {
         fact.time_to_first_chunk_ms = seconds.map(|seconds| seconds * 1000.0).or_else(milliseconds);
     }
 
-    fn usage(&self, fact: &mut Fact<'r>, dialect: &Dialect) {
+    fn usage(&self, fact: &mut Fact<'r>) {
         let (row, fields) = (self.row, self.fields);
         let tokens = |sources| numbers::tokens(&row.first(sources));
-        let (read, write) = (tokens(&fields.cache_read_tokens), tokens(&fields.cache_write_tokens));
-        let given = tokens(&fields.input_tokens);
-        fact.input_tokens = match dialect.excludes_cache {
-            true => given.wrapping_add(read).wrapping_add(write),
-            false => given,
-        };
-        fact.output_tokens = tokens(&fields.output_tokens);
-        fact.cache_read_tokens = read;
-        fact.cache_write_tokens = write;
+        fact.input_tokens = tokens(&fields.input_tokens)
+            .wrapping_add(tokens(&fields.cache_read_apart))
+            .wrapping_add(tokens(&fields.cache_write_apart))
+            .wrapping_add(tokens(&fields.audio_input_apart));
+        fact.output_tokens = tokens(&fields.output_tokens)
+            .wrapping_add(tokens(&fields.reasoning_apart))
+            .wrapping_add(tokens(&fields.audio_output_apart));
+        fact.cache_read_tokens = tokens(&fields.cache_read_tokens);
+        fact.cache_write_tokens = tokens(&fields.cache_write_tokens);
         fact.reasoning_tokens = tokens(&fields.reasoning_tokens);
         fact.audio_input_tokens = tokens(&fields.audio_input_tokens);
         fact.audio_output_tokens = tokens(&fields.audio_output_tokens);
@@ -412,7 +412,7 @@ impl<'r> Maker<'_, 'r> {
     fn error(&self) -> (Text<'r>, Text<'r>) {
         let kind = self.row.first(&self.fields.error_type);
         let mut message = self.row.first(&self.fields.error_message);
-        if let Some(at) = find(&message, TRACEBACK, 1) {
+        if let Some(at) = TRACEBACKS.iter().filter_map(|text| find(&message, text, 1)).min() {
             let spaces = message[..at].iter().rev().take_while(|byte| SPACE.contains(byte)).count();
             message = shortened(message, (at - spaces).max(1));
         }

@@ -61,7 +61,6 @@ struct GivenCondition {
 struct GivenDialect {
     name: Vec<u8>,
     json_values: bool,
-    excludes_cache: bool,
     affixes: Vec<Affix>,
     bare: HashMap<Vec<u8>, u32>,
     roles: Vec<(Vec<u8>, Vec<GivenCondition>)>,
@@ -172,7 +171,8 @@ fields! {
     agent_name workflow_name agent_id agent_version tool_name tool_call_id tool_type arguments result operation model
     requested_model provider response_id time_to_first_chunk_s time_to_first_chunk_ms input output input_tokens output_tokens cache_read_tokens cache_write_tokens
     reasoning_tokens audio_input_tokens audio_output_tokens audio_cache_read_tokens image_input_tokens image_output_tokens
-    image_cache_read_tokens cost_usd session_id user_id tags workspace environment error_type error_message run_id
+    image_cache_read_tokens cache_read_apart cache_write_apart reasoning_apart audio_input_apart audio_output_apart
+    cost_usd session_id user_id tags workspace environment error_type error_message run_id
     parent_run_id run_kind trigger trigger_detail run_status queued_at waiting_ms waiting_for parameters
     rows_processed progress_done progress_total dry_run sla_ms spans_reported heartbeat_interval_ms
 }
@@ -181,7 +181,6 @@ fields! {
 pub struct Dialect {
     pub name: Vec<u8>,
     pub json_values: bool,
-    pub excludes_cache: bool,
     pub affixes: Vec<Affix>,
     pub roles: Vec<(Role, Rule)>,
     pub failed: Vec<Rule>,
@@ -352,7 +351,6 @@ impl Dialect {
         Ok(Dialect {
             name: given.name,
             json_values: given.json_values,
-            excludes_cache: given.excludes_cache,
             affixes: given.affixes,
             roles,
             failed: rules(given.failed, names)?,

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spanruns_receiver.admit import MemoryBudget
 from spanruns_receiver.doors.body import decoder_of, read_body
 from spanruns_receiver.doors.status import NotOtlp
+from spanruns_receiver.memory import MemoryBudget
 from spanruns_schema.errors import Malformed, Overloaded, TooLarge
 
 if sys.version_info >= (3, 14):
@@ -59,9 +59,9 @@ def read(
         for at in range(0, len(body), piece):
             yield body[at : at + piece]
 
-    memory = memory or MemoryBudget(10**9)
-    result = asyncio.run(read_body(chunks(), decoder_of(encoding), limit, memory))
-    assert memory.used_bytes == 0
+    with (memory or MemoryBudget(10**9)).share() as share:
+        result = asyncio.run(read_body(chunks(), decoder_of(encoding), limit, share))
+        assert share.held_bytes == len(result)
     return result
 
 
@@ -144,7 +144,7 @@ def test_unknown_encoding(encoding: str) -> None:
 def test_memory_is_counted_while_reading() -> None:
     """Without memory for a body its reading stops, and what it held is free again."""
     memory = MemoryBudget(5000)
-    memory.take(1000)
-    with pytest.raises(Overloaded):
-        read(DATA, "", memory=memory)
-    assert memory.used_bytes == 1000
+    with memory.share(1000):
+        with pytest.raises(Overloaded):
+            read(DATA, "", memory=memory)
+        assert memory.used_bytes == 1000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,9 +12,16 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from spanruns_receiver.doors.grpc import GrpcDoor
+from spanruns_receiver.memory import MemoryBudget
 from spanruns_receiver.settings import load_settings
 from spanruns_receiver.signals import NAMES, SIGNALS, Exporter, ExportResult, Signal
 from spanruns_schema.errors import ConfigError
@@ -61,6 +70,16 @@ def details(error: grpc.RpcError) -> tuple[status_pb2.Status, error_details_pb2.
     )
 
 
+def counted(front: Front, outcome: str, times: int) -> bool:
+    """Whether so many calls have this outcome, now or soon: a cancelled one is counted after the client knows."""
+    deadline = time.monotonic() + 10
+    while (
+        found := front.count("requests_total", door="grpc", outcome=outcome)
+    ) < times and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found == times
+
+
 @pytest.mark.parametrize("signal", SIGNALS)
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_accepted(front: Front, channel: grpc.Channel, signal: Signal, compression: grpc.Compression) -> None:
@@ -91,14 +110,16 @@ def test_malformed(channel: grpc.Channel) -> None:
     assert status.message == error.details()
 
 
-def test_too_large(channel: grpc.Channel) -> None:
-    """A request somewhat over the limit is told so by us, one far over by gRPC; neither is repeated."""
+def test_too_large(front: Front, channel: grpc.Channel) -> None:
+    """A request somewhat over the limit is told so by us, one far over by gRPC; neither is repeated, both are counted."""
     error = refused(channel, bytes(100_001))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "100001 bytes" in error.details()
     error = refused(channel, bytes(1_000_000))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "google.rpc.retryinfo-bin" not in dict(error.trailing_metadata())
+    assert counted(front, "TooLarge", 1)
+    assert counted(front, "NoMessage", 1)
 
 
 def test_bomb(front: Front, channel: grpc.Channel) -> None:
@@ -146,6 +167,8 @@ def test_bearer_token(tmp_path: Path) -> None:
 class Broken:
     """An exporter with a mistake in it."""
 
+    memory = MemoryBudget(10**9)
+
     def export(self, signal: Signal, payload: bytes, *, door: str) -> ExportResult:
         """Fail as nobody expected."""
         raise ZeroDivisionError("inside")
@@ -178,6 +201,54 @@ def test_many_calls_at_once(front: Front, channel: grpc.Channel) -> None:
         answers = list(pool.map(lambda n: call(channel, traces(n)), range(300)))
     assert answers == [b""] * 300
     assert len(contents(front.spool)) == 300
+
+
+def never(until: threading.Event) -> Iterator[bytes]:
+    """The messages of a call that sends none."""
+    until.wait(30)
+    yield from ()
+
+
+def test_calls_that_send_nothing(tmp_path: Path) -> None:
+    """However many calls never send their message, they are cancelled after a while, and others are answered."""
+    flags = {"body_timeout_s": 0.5, "door_threads": 4, "min_free_bytes": 0}
+    over = threading.Event()
+    with running_front(tmp_path, **flags) as front, grpc.insecure_channel(f"127.0.0.1:{front.grpc_port}") as channel:
+        silent = [channel.stream_unary(NAMES["traces"].grpc_method).future(never(over)) for _ in range(12)]
+        assert call(channel, traces(1)) == b""
+        assert {future.code() for future in silent} == {grpc.StatusCode.CANCELLED}
+        over.set()
+        assert counted(front, "NotOtlp", 12)
+
+
+def test_stranger_is_refused_before_the_message(tmp_path: Path) -> None:
+    """Without a token nothing is waited for, nor read."""
+    over = threading.Event()
+    with (
+        running_front(tmp_path, ingest_tokens="secret") as front,
+        grpc.insecure_channel(f"127.0.0.1:{front.grpc_port}") as channel,
+    ):
+        silent = channel.stream_unary(NAMES["traces"].grpc_method).future(never(over), timeout=20)
+        assert silent.code() is grpc.StatusCode.UNAUTHENTICATED
+        over.set()
+
+
+def test_call_without_a_message(channel: grpc.Channel) -> None:
+    """A call that ends without a message is INVALID_ARGUMENT."""
+    with pytest.raises(grpc.RpcError) as refused:
+        channel.stream_unary(NAMES["traces"].grpc_method)(iter(()), timeout=20)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_call_that_is_cancelled(front: Front, channel: grpc.Channel) -> None:
+    """A client that goes away before its message has come leaves nothing behind."""
+    over = threading.Event()
+    silent = channel.stream_unary(NAMES["traces"].grpc_method).future(never(over))
+    assert call(channel, traces(1)) == b""
+    silent.cancel()
+    over.set()
+    assert counted(front, "NoMessage", 1)
+    assert call(channel, traces(2)) == b""
 
 
 def test_port_that_is_taken(front: Front) -> None:
@@ -220,6 +291,28 @@ def test_tls_and_client_certificates(tmp_path: Path) -> None:
         for other in (None, stranger):
             with secure(front.grpc_port, other) as channel:
                 assert refused(channel, traces(1)).code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_ipv6() -> None:
+    """An IPv6 address opens an IPv6 port, and the doors of one process have it alike."""
+    with door_of(Broken(), host="::1") as door, grpc.insecure_channel(f"[::1]:{door.port}") as channel:
+        assert refused(channel, b"").code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_tls_files_that_do_not_fit(tmp_path: Path, encrypted: bool) -> None:
+    """The message is about the files, not about the port; nobody is asked for a password."""
+    certificate = trustme.CA().issue_cert("localhost")
+    chain, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.cert_chain_pems[0].write_to_path(str(chain))
+    if encrypted:
+        loaded = load_pem_private_key(certificate.private_key_pem.bytes(), None)
+        password = BestAvailableEncryption(b"secret")
+        key.write_bytes(loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, password))
+    else:
+        trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(str(key))
+    with pytest.raises(ConfigError, match=r"SPANRUNS_TLS_ settings name cannot be used .*unencrypted PEM key"):
+        GrpcDoor(Broken(), load_settings(grpc_port=0, tls_certificate=chain, tls_key=key))
 
 
 def test_missing_tls_file(tmp_path: Path) -> None:

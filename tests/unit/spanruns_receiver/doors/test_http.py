@@ -77,6 +77,18 @@ def test_sent_again_on_purpose(front: Front, client: httpx.Client) -> None:
     assert len(contents(front.spool)) == 2
 
 
+@pytest.mark.parametrize(
+    ("named", "table"),
+    [("otel_traces", "otel_traces"), ("span_facts", "span_facts"), ("otel_logs", ""), ("x", ""), ("", "")],
+)
+def test_sent_again_for_one_table(front: Front, client: httpx.Client, named: str, table: str) -> None:
+    """Only a table that has rows of the signal: a request for another one would be stored nowhere."""
+    headers = {**PROTOBUF, "spanruns-again": named}
+    assert client.post("/v1/traces", content=traces(1), headers=headers).status_code == 200
+    ((record, _),), _ = front.spool.read(1, 1, 1)
+    assert record.table == table
+
+
 def test_gzip(front: Front, client: httpx.Client) -> None:
     """A compressed request is stored uncompressed."""
     payload = traces(*range(50))
@@ -217,6 +229,31 @@ def test_slow_body(tmp_path: Path) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
 
 
+def test_refusal_before_the_body(front: Front) -> None:
+    """Who asks whether to send its body at all is refused without having sent it."""
+    head = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nExpect: 100-continue\r\n"
+    with socket.create_connection(("127.0.0.1", front.http_port), timeout=10) as connection:
+        connection.sendall(head + b"Content-Length: 5000000\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(1000), b""))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"connection: close" in answer.lower()
+    with socket.create_connection(("127.0.0.1", front.http_port), timeout=10) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(traces(1)))
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(traces(1))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("target", [b"/v1/traces", b"/v1/traces?from=here", b"http://proxied.example:4318/v1/traces"])
+def test_target_of_a_request(front: Front, target: bytes) -> None:
+    """A path, with a query too, or a whole URL, as HTTP allows it."""
+    body = traces(1)
+    with socket.create_connection(("127.0.0.1", front.http_port), timeout=10) as connection:
+        connection.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n" % target)
+        connection.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
 def test_client_that_goes_away(front: Front, client: httpx.Client) -> None:
     """A connection that breaks within a body leaves nothing behind."""
     with socket.create_connection(("127.0.0.1", front.http_port), timeout=10) as connection:
@@ -281,3 +318,27 @@ def test_overload_of_the_threads(tmp_path: Path) -> None:
             gate.set()
             codes = sorted(future.result().status_code for future in sent)
         assert codes == [200] * 9 + [503] * 11
+
+
+def test_requests_that_wait_for_a_thread_are_in_memory(tmp_path: Path) -> None:
+    """They are counted until they are answered, and refused where there is no memory for more."""
+    more = {"max_memory_bytes": 2**20, "max_request_bytes": 2**19, "door_threads": 1, "min_free_bytes": 0}
+    with running_front(tmp_path, **more) as front:
+        gate = threading.Event()
+        export = front.admission.export
+
+        def slow(*args: object, **named: object) -> object:
+            gate.wait(20)
+            return export(*args, **named)  # type: ignore[arg-type]
+
+        front.admission.export = slow  # type: ignore[method-assign,assignment]
+        with httpx.Client(base_url=front.url, timeout=30) as client, ThreadPoolExecutor(8) as pool:
+            large = [traces(*range(n * 10_000, n * 10_000 + 7000)) for n in range(1, 7)]
+            assert 2 * len(large[0]) < 2**20 < 3 * len(large[0])
+            sent = [pool.submit(client.post, "/v1/traces", content=body, headers=PROTOBUF) for body in large]
+            refused = list(itertools.islice(as_completed(sent, 20), 4))
+            assert [future.result().status_code for future in refused] == [503] * 4
+            assert front.admission.memory.used_bytes == 2 * len(large[0])
+            gate.set()
+            assert sorted(future.result().status_code for future in sent) == [200] * 2 + [503] * 4
+        assert front.admission.memory.used_bytes == 0

@@ -165,6 +165,7 @@ def test_errors() -> None:
         '",)',
         "Timeout",
         "Traceback (most recent call last):",
+        "\n\nNoneType: None",
     )
     messages = st.lists(st.sampled_from(parts), max_size=8).map("".join)
     types = st.sampled_from(("", "_OTHER", "Exception", "x", "asyncio.CancelledError", "Cancellation", "cancelled\n"))

@@ -13,6 +13,36 @@ from spanruns_receiver.resolver.walk import nearest, roots
 from tests.support.outlines import START_US, facts_of, told
 
 TREES = {
+    "a wrapper that calls a model and tools is an agent, not the one that it chose": (
+        f"""
+        workflow boss ended_us={START_US + 900_000}
+          model gpt
+          tool transfer
+          run expert started_us={START_US + 500_000} ended_us={START_US + 600_000}
+            model gpt started_us={START_US + 510_000}
+          model gpt started_us={START_US + 700_000}
+        """,
+        ["workflow", "call of 1", "call of 1", "run under 1", "call of 4", "call of 1"],
+    ),
+    "so is one that another instrumentation's wrapper stands around": (
+        f"""
+        chain boss ended_us={START_US + 900_000}
+          workflow boss ended_us={START_US + 900_000}
+            model gpt
+            tool transfer
+            run expert started_us={START_US + 500_000} ended_us={START_US + 600_000}
+              model gpt started_us={START_US + 510_000}
+        """,
+        ["workflow", "part of 1", "call of 1", "call of 1", "run under 1", "call of 5"],
+    ),
+    "a wrapper that ended before its run began is no run that was left behind": (
+        f"""
+        workflow request
+          run weather started_us={START_US + 900_000}
+            model gpt
+        """,
+        ["part of 2", "run", "call of 2"],
+    ),
     "a run and its calls": (
         """
         run weather
@@ -372,7 +402,7 @@ def test_rules_do_not_depend_on_order(name: str) -> None:
 
 
 def test_missing_parents_hide_nothing() -> None:
-    """A span whose parent never arrives is a root, and what is below it stays with it."""
+    """A call whose parent never arrives is that of the run that was under way; what is below it stays with it."""
     facts = facts_of(
         """
         run weather
@@ -382,7 +412,10 @@ def test_missing_parents_hide_nothing() -> None:
               run sub
         """
     )
-    assert told(grow(nodes(Columns.of(facts[[0, 2, 3, 4]])))) == ["run", "lone call", "lone call", "run"]
+    decided = ["run", "call of 1", "call of 1", "run under 1"]
+    assert told(grow(nodes(Columns.of(facts[[0, 2, 3, 4]])))) == decided
+    facts["trace_key"][2] = 7
+    assert told(grow(nodes(Columns.of(facts[[0, 2, 3, 4]])))) == ["run", "lone call", *decided[2:]]
 
 
 def test_missing_parents_are_awaited_while_their_trace_is_fed() -> None:

@@ -36,7 +36,9 @@ def test_dead_letters(open_spool: SpoolMaker) -> None:
     spool.dead.add(good, traces(5))
     spool.dead.add(bad, b"\x0a\xff")
     assert inspect(spool.directory).dead == (good, bad)
-    assert json.loads(content(spool.directory, good.name))["resourceSpans"]
+    (resource,) = json.loads(content(spool.directory, good.name))["resourceSpans"]
+    (shown,) = resource["scopeSpans"][0]["spans"]
+    assert (shown["traceId"], shown["spanId"]) == (f"{6:032x}", f"{6:016x}"), "as people know ids"
     assert content(spool.directory, bad.name).endswith("2 bytes: 0aff")
     with pytest.raises(NotFound, match="no dead letter 3"):
         content(spool.directory, "3")

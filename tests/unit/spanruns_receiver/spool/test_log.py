@@ -141,6 +141,86 @@ def test_segment_without_a_header_is_put_aside(open_spool: SpoolMaker) -> None:
     assert (again.directory / "damaged" / f"{9:020d}.seg").read_bytes() == b"something else entirely"
 
 
+def overwrite(path: Path, at: int, data: bytes) -> None:
+    """Change bytes of a file where they are."""
+    raw = bytearray(path.read_bytes())
+    raw[at : at + len(data)] = data
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize("bit", range(8 * SEGMENT_HEADER_BYTES))
+@pytest.mark.parametrize("count", [1, 3])
+def test_turned_bit_in_a_segment_header(open_spool: SpoolMaker, bit: int, count: int) -> None:
+    """It costs no request, in the only segment or in one of several; it is told once, and mended."""
+    spool = open_spool(segment_bytes=20)
+    bodies = [b"one", b"two", b"three"][:count]
+    for body in bodies:
+        put(spool, body)
+    spool.close()
+    path = segments(spool)[-1]
+    sound = path.read_bytes()
+    overwrite(path, bit // 8, bytes([sound[bit // 8] ^ 1 << bit % 8]))
+    told: list[Damage] = []
+    again = Spool(spool.directory, SpoolLimits(2**30, 0), on_damage=told.append)
+    assert contents(again) == list(enumerate(bodies, 1))
+    assert told == [Damage(0, SEGMENT_HEADER_BYTES, "damaged segment header")]
+    assert path.read_bytes() == sound
+    again.close()
+
+
+def test_lost_beginning_of_a_segment(open_spool: SpoolMaker) -> None:
+    """Where the header and the first requests are gone, those behind them are read with the seed of the others."""
+    spool = open_spool(segment_bytes=300)
+    for body in (b"1" * 90, b"2" * 90, b"3" * 90, b"4" * 90):
+        put(spool, body)
+    spool.close()
+    first, second = segments(spool)
+    overwrite(first, 0, bytes(100))
+    told: list[Damage] = []
+    again = Spool(spool.directory, SpoolLimits(2**30, 0), on_damage=told.append)
+    assert [sequence for sequence, _ in contents(again)] == [2, 3, 4]
+    assert [damage.offset for damage in told] == [0, SEGMENT_HEADER_BYTES]
+    again.close()
+    assert second in segments(again)
+
+
+def test_segment_of_a_newer_version(open_spool: SpoolMaker) -> None:
+    """A start is refused with what to do, and nothing is changed: this version would take it for damaged."""
+    spool = open_spool()
+    put(spool, b"one", b"two")
+    spool.close()
+    path = segments(spool)[0]
+    raw = b"SPRSEG02" + bytes(8) + path.read_bytes()[SEGMENT_HEADER_BYTES:].replace(b"SR", b"RS")
+    path.write_bytes(raw)
+    with pytest.raises(ConfigError, match=r"newer version .*--data"):
+        open_spool()
+    assert path.read_bytes() == raw
+    path.unlink()
+    assert put(open_spool(), b"three") == [1]
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_lost_segment_is_told(open_spool: SpoolMaker, lost: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Requests whose file is gone, or was emptied, are counted in the log; those behind them are read."""
+    spool = open_spool(segment_bytes=20)
+    for body in (b"one", b"two", b"three"):
+        put(spool, body)
+    spool.close()
+    segments(spool)[lost].write_bytes(b"")
+    again = open_spool()
+    assert [sequence for sequence, _ in contents(again, first=1)] == [n for n in (1, 2, 3) if n != lost + 1]
+    assert [message for message in caplog.messages if message.startswith("1 requests before")]
+
+
+def test_other_files_are_left_alone(open_spool: SpoolMaker) -> None:
+    """What is not named like a segment is none."""
+    spool = open_spool()
+    put(spool, b"one")
+    spool.close()
+    (spool.directory / "old.seg").write_bytes(b"somebody's")
+    assert contents(open_spool()) == [(1, b"one")]
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_damage_to_the_files_leaves_a_spool_that_works(
@@ -208,7 +288,7 @@ def test_dead_letters_count_as_used(open_spool: SpoolMaker) -> None:
     spool = open_spool(max_bytes=64 * 1024)
     letter = DeadLetter("1-otel_traces", "traces", "otel_traces", "Code: 6", 6, 1, 0, 60_000)
     spool.dead.add(letter, b"x" * 60_000)
-    with pytest.raises(Overloaded, match="spool is full"):
+    with pytest.raises(Overloaded, match=r"spool is full: .* dead letters \(60000, see"):
         put(spool, b"x" * 10_000)
     spool.dead.remove(letter)
     put(spool, b"x" * 10_000)
@@ -227,10 +307,12 @@ spool = Spool(Path(sys.argv[1]), SpoolLimits(2**30, 0))
 sequences = [put(b"one")]
 size = next(spool.directory.glob("*.seg")).stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, resource.RLIM_INFINITY))
-try:
-    put(b"x" * 5000)
-except Overloaded as error:
-    print(error.retry_after_s, spool.refusal())
+for _ in range(2):
+    try:
+        put(b"x" * 5000)
+    except Overloaded as error:
+        refused = error.retry_after_s, spool.refusal()
+print(*refused)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 sequences += [put(b"two"), put(b"three")]
 print(sequences, repr(spool.refusal()))
@@ -249,6 +331,8 @@ def test_failed_write_is_refused_and_taken_back(tmp_path: Path) -> None:
         "[1, 2, 3] ''",
         "[(1, b'one'), (2, b'two'), (3, b'three')]",
     ], done.stderr
+    assert done.stderr.count("the spool cannot be written, requests are refused until it can") == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_stored_segments_are_removed_but_the_youngest(open_spool: SpoolMaker) -> None:

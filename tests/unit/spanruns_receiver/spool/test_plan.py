@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spanruns_receiver.spool.plan import SLOT_BYTES, Batch, Plan, PlanFile, read_plan
+from spanruns_receiver.spool.plan import _SLOT, SLOT_BYTES, Batch, Plan, PlanFile, read_plan
 from spanruns_schema.errors import ConfigError
 
 FIRST = Plan(10, (Batch("traces", 1, 9), Batch("logs", 2, 8)))
@@ -86,3 +87,25 @@ def test_both_slots_lost_is_told(path: Path, caplog: pytest.LogCaptureFixture) -
     path.write_bytes(b"\xff" * 2 * SLOT_BYTES)
     assert read_plan(path) == Plan()
     assert "may be inserted a second time" in caplog.text
+
+
+def test_plan_of_a_newer_version(path: Path) -> None:
+    """It is refused with what to do, whether its form or its fields are new; nothing of it is changed."""
+    saved(path, FIRST)
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"SPRPLAN1", b"SPRPLAN2"))
+    with pytest.raises(ConfigError, match=r"newer version .*--data"):
+        PlanFile(path)
+    with pytest.raises(ConfigError, match="newer version"):
+        read_plan(path)
+    body = raw[SLOT_BYTES + _SLOT.size :].rstrip(b"\0").replace(b'"alone":', b'"urgent":true,"alone":')
+    path.write_bytes(bytes(SLOT_BYTES) + _SLOT.pack(b"SPRPLAN1", 1, len(body), zlib.crc32(body, 1)) + body)
+    with pytest.raises(ConfigError, match="newer version"):
+        PlanFile(path)
+
+
+def test_turned_bit_in_the_version(path: Path) -> None:
+    """Where the other slot has a plan of ours, it is damage and not another version."""
+    saved(path, FIRST, SECOND)
+    path.write_bytes(path.read_bytes().replace(b"SPRPLAN1", b"SPRPLAN3", 1))
+    assert read_plan(path) == FIRST

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from spanruns_receiver.health import Metrics
 from spanruns_receiver.signals import Signal
 from spanruns_receiver.spool import Spool, SpoolLimits
-from spanruns_receiver.writer import Pace, Writer
+from spanruns_receiver.writer import Pace, Writer, inserter
 from spanruns_schema.errors import StoreRejected, StoreUnavailable
 
 from tests.support.otlp import REQUESTS, traces
@@ -151,6 +153,49 @@ def test_store_that_is_down_for_a_while(open_spool: SpoolMaker) -> None:
     assert value(metrics, "insert_errors_total", code="210") == 3
 
 
+def test_outage_does_not_slow_down_what_comes_after_it(open_spool: SpoolMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The distance between inserts follows what they take, not how long the store was away."""
+    monkeypatch.setattr(inserter, "_LONGEST_DELAY_S", 0.05)
+    spool = open_spool()
+    store = KeepingStore()
+    back_at = time.monotonic() + 2
+
+    def away(insert: Insert) -> None:
+        if time.monotonic() < back_at:
+            raise StoreUnavailable("nobody there", 210)
+        time.sleep(0.1)  # what an insert takes
+
+    store.fail = away
+    with running(spool, store) as (writer, _):
+        for number in (1, 2, 3):
+            fill(spool, traces(number))
+            while spool.plan_file.plan.next_sequence <= number:  # each is to be a batch of its own
+                assert time.monotonic() < back_at
+                time.sleep(0.01)
+        store.wait_for(lambda: len(store.taken) == 3)
+        fill(spool, traces(4))
+        assert writer.wait_until_stored(1)
+
+
+def test_stop_leaves_a_store_that_does_not_answer(open_spool: SpoolMaker) -> None:
+    """It is waited for as long as it is told, for both threads together; the next process makes that insert again."""
+    spool = open_spool()
+    over = threading.Event()
+
+    def silent(insert: Insert) -> None:
+        over.wait(30)
+
+    store = KeepingStore(fail=silent)
+    with running(spool, store) as (writer, _):
+        fill(spool, traces(1))
+        store.wait_for(lambda: bool(store.attempts))
+        fill(spool, traces(2))
+        started = time.monotonic()
+        assert not writer.stop(0.1, leave_s=0.2)
+        assert time.monotonic() - started < 5
+        over.set()
+
+
 def test_error_that_nobody_expected_is_retried(open_spool: SpoolMaker) -> None:
     """A mistake in the store's driver costs a repetition, no data."""
     spool = open_spool()
@@ -168,7 +213,9 @@ def test_error_that_nobody_expected_is_retried(open_spool: SpoolMaker) -> None:
 
 
 @pytest.mark.parametrize("together", [1, 3, 7])
-def test_poison_is_put_aside_and_the_rest_is_stored(open_spool: SpoolMaker, together: int) -> None:
+def test_poison_is_put_aside_and_the_rest_is_stored(
+    open_spool: SpoolMaker, together: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """Of many requests the one bad span becomes a dead letter; every other span is stored once."""
     spool = open_spool()
     numbers = list(range(100, 121))
@@ -184,6 +231,7 @@ def test_poison_is_put_aside_and_the_rest_is_stored(open_spool: SpoolMaker, toge
     assert [s.name for s in found.resource_spans[0].scope_spans[0].spans] == ["span 113."]
     assert value(metrics, "dead_letters_total", signal="traces") == 1
     assert value(metrics, "batch_splits_total") >= 1
+    assert not [said for said in caplog.messages if "wait in the spool" in said], "a refusal is no outage"
 
 
 def test_only_the_table_that_refuses_is_split(open_spool: SpoolMaker) -> None:

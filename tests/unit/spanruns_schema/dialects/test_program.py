@@ -59,7 +59,6 @@ def test_every_part_of_a_dialect() -> None:
             DialectProgram(
                 name=b"one",
                 json_values=True,
-                excludes_cache=False,
                 affixes=affixes,
                 bare={b"name": found.ranks},
                 roles=(
@@ -92,7 +91,6 @@ def test_every_part_of_a_dialect() -> None:
             DialectProgram(
                 name=BASE.encode(),
                 json_values=False,
-                excludes_cache=False,
                 affixes=affixes[1:],
                 bare={},
                 roles=(),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from spanruns_schema.dialects.sql import (
     decoded,
+    every,
     first,
     match_any,
     of_event,
@@ -38,6 +39,10 @@ DOCUMENT = quote('{"a": {"b": ["x\\"y", 2, {}]}, "n": null, "e": [], "s": ""}')
     ("sql", "value"),
     [
         (quote("it's a \\ back"), "it's a \\ back"),
+        (every(["1 = 1", "2 = 2", "3 = 3"]), True),
+        (every(["1 = 1", "2 = 1", "3 = 3"]), False),
+        (every(["1 = 1", "2 = 2", "3 = 1"]), False),
+        (every(["1 = 2"]), False),
         (first(["''", "''"]), ""),
         (first(["''", "materialize('')", "'b'", "'c'"]), "b"),
         (match_any("'abc'", ["abc"]), 1),

@@ -1,0 +1,73 @@
+"""Spans that hang where they do not belong, or nowhere: contexts that were left behind, parents that never came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role
+from spanruns_receiver.resolver.walk import nearest
+
+OWN_SCOPE = np.uint64(12760437533351641002)
+"""`cityHash64` of the scope of our own instrumentation, whose contexts are what a service meant."""
+
+
+def is_call(role: NDArray[Any]) -> Bools:
+    """Which roles are calls of tools and models."""
+    return np.isin(role, (Role.TOOL, Role.MODEL))
+
+
+def left_behind(own: Columns, parent: Ints) -> Bools:
+    """Runs that began in a context that an earlier one had left behind: after the span around them ended, which had made calls.
+
+    What waited in a queue, or for a request, may begin as late as it will, and so may what a service says itself; a step that makes no
+    calls is none.
+    """
+    outer = np.maximum(parent, 0)
+    late: Bools = (parent >= 0) & (own["started_us"] > own["ended_us"][outer])
+    if not late.any():
+        return late
+    agent, wrapper = np.isin(own["role"], (Role.RUN, Role.AGENT)), np.isin(own["role"], (Role.WORKFLOW, Role.CHAIN))
+    wide = (agent | wrapper) & (own["event"] == Event.NONE)
+    late &= wide & wide[outer] & (own["queued_us"] == 0) & (own["is_entry"] == 0)
+    late &= (own["scope_key"] == own["scope_key"][outer]) & (own["scope_key"] != OWN_SCOPE)
+    asked = late.copy()
+    asked[outer[late]] = True
+    around = nearest(parent, asked)
+    call = np.flatnonzero(is_call(own["role"]) & (around >= 0))
+    has_called = np.zeros(len(own), bool)
+    has_called[around[call[own["started_us"][call] <= own["ended_us"][around[call]]]]] = True
+    late &= has_called[outer] & (agent | has_called)
+    return late
+
+
+def lost_calls(facts: Columns, role: Ints, parent: Ints, is_root: Bools) -> Ints:
+    """Calls whose parents did not come: never ended, not sampled, or dropped on their way.
+
+    They are awaited as others are (`is_root`), but no longer than the root of their trace, which ends last.
+    """
+    is_span, trace = facts["event"] == Event.NONE, facts["trace_key"]
+    lost = np.flatnonzero(is_call(role) & is_span & (parent < 0) & (facts["parent_key"] != 0))
+    if not len(lost):
+        return lost
+    ended = trace[is_span & (facts["parent_key"] == 0)]
+    return lost[is_root[lost] | np.isin(trace[lost], ended)]
+
+
+def under_way(facts: Columns, runs: Ints, call: Ints) -> Ints:
+    """For every call the one run of its trace that was under way when it began; -1 for none and for several."""
+    trace, started = facts["trace_key"], facts["started_us"]
+    runs = runs[(facts["event"][runs] == Event.NONE) & np.isin(trace[runs], trace[call])]
+    node = np.concatenate([runs, runs, call])
+    times = np.concatenate([started[runs], facts["ended_us"][runs], started[call]])
+    begins, asks, ends = 0, 1, 2
+    kind = np.repeat([begins, ends, asks], [len(runs), len(runs), len(call)])
+    order = np.lexsort([kind, times, trace[node]])
+    step = (kind == begins).astype(np.int64) - (kind == ends)
+    count, which = np.cumsum(step[order]), np.cumsum((step * node)[order])
+    asked = kind[order] == asks
+    found = np.empty(len(call), np.int64)
+    found[order[asked] - 2 * len(runs)] = np.where(count == 1, which, -1)[asked]
+    return found
