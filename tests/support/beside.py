@@ -5,7 +5,6 @@ become of them.
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -33,7 +32,6 @@ REQUESTS: dict[Signal, type[ExportTraceServiceRequest | ExportLogsServiceRequest
     "logs": ExportLogsServiceRequest,
 }
 CONTENTS = {"input", "output", "arguments", "result"}
-PUT_TOGETHER = re.compile(r'\{"\d+\.')
 LIVE_TRACE = 0xBEEF
 
 
@@ -112,7 +110,11 @@ def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
 
 def _sorted(text: str) -> str:
     """An object that was put together from attributes has them in their order, which is nobody's promise."""
-    return json.dumps(json.loads(text), sort_keys=True) if PUT_TOGETHER.match(text) else text
+    try:
+        told = json.loads(text) if text.startswith('{"') else None
+    except ValueError:  # it was cut
+        return text
+    return json.dumps(dict(sorted(told.items()))) if told else text
 
 
 def settled(store: Store, traces: Mapping[str, list[str]], *, live: bool = True) -> dict[str, list[dict[str, Any]]]:

@@ -55,7 +55,7 @@ def test_the_engine_takes_every_setting_of_its_file(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "packing"), [(1, ("LZ4", "Packed", "Compact")), (70_000, ("ZSTD(1)", "Full", "Wide"))]
+    ("texts", "packing"), [(1, ("LZ4", "Packed", "Compact")), (70_000, ("ZSTD(3)", "Full", "Wide"))]
 )
 def test_small_parts_are_cheap_and_large_ones_dense(directory: Path, texts: int, packing: tuple[str, ...]) -> None:
     """How a merged part is stored goes by its size."""
