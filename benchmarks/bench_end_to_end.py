@@ -96,9 +96,9 @@ def _compare(sides: Mapping[str, Measured]) -> None:
     print(f"\n{'':36}" + "".join(f"{name:>22}" for name in sides))
     for name, of in rows.items():
         print(f"{name:36}" + "".join(f"{of(side):22,.1f}" for side in sides.values()))
-    ours, *_ = sides.values()
-    for name, side in sides.items():
-        print(f"spans per CPU second: {side.cpu_ms / ours.cpu_ms:.2f} x {name}; only ours has facts and runs")
+    (_, ours), *peers = sides.items()
+    for name, peer in peers:
+        print(f"spans per CPU second: {peer.cpu_ms / ours.cpu_ms:.2f} x {name}; only ours has facts and runs")
 
 
 def _ours(data: Path, spans: int) -> Measured:
