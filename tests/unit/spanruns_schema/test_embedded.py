@@ -82,7 +82,7 @@ def test_the_engines_allocator_takes_every_option() -> None:
         "store = open_store(sys.argv[1]); "
         "print(store.query('SELECT * FROM system.jemalloc_stats', format='TSVRaw').decode()); store.close()"
     )
-    for given, decay in (({}, "1000"), ({"JE_MALLOC_CONF": "dirty_decay_ms:4000"}, "4000")):
+    for given, decay in (({}, "300"), ({"JE_MALLOC_CONF": "dirty_decay_ms:4000"}, "4000")):
         with tempfile.TemporaryDirectory() as directory:
             environment = {name: value for name, value in os.environ.items() if name != "JE_MALLOC_CONF"} | given
             told = subprocess.run(
