@@ -27,8 +27,8 @@ _PIPE_BYTES = 1 << 20
 """How much the engine can be given at once, where the system lets one choose."""
 
 ENGINE_ALLOCATOR = "dirty_decay_ms:300,prof:false"
-"""Options of the engine's allocator (jemalloc): pages that are free go back within a third of a second instead of five, and nothing is sampled
-for a profile that nobody asks for."""
+"""Options of the engine's allocator (jemalloc): pages that are free go back within a third of a second instead of five, and nothing is
+sampled for a profile that nobody asks for."""
 
 
 class EmbeddedStore:

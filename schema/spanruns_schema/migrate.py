@@ -1,7 +1,8 @@
 """Versioned migrations with a ledger, and the repeatable objects above them.
 
 Numbered files in `migrations/` run once, in order, and must never change: the ledger keeps their checksum. Views
-(`views/*.sql`) and the mapping's materialized views are repeatable: they are replaced in place when their text changes, views also when there are new migrations, and a
+(`views/*.sql`) and the mapping's materialized views are repeatable: they are replaced in place when their text changes,
+views also when there are new migrations, and a
 materialized view is never dropped, so no row that arrives meanwhile is missed. All statements are `IF NOT EXISTS` or
 `OR REPLACE`, so two receivers that start at once do no harm.
 
