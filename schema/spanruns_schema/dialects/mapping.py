@@ -39,6 +39,9 @@ FACTS_WRITTEN = "spanruns:facts"
 
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
 
+CANCELLED_TEXT = r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?|^(error: )?abort(ed)?)$"
+"""What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
+
 CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"
 """Exceptions that are no failure: LangGraph hands over to another agent, or asks a person, by raising one."""
 
@@ -51,6 +54,7 @@ TEXT_AFTER_TYPE = r"(?s)^[\w.]+(?:\(['\"]?(.*?)['\"]?,?\)|: (.*))$"
 GENERAL_TYPES = (
     "",
     "_OTHER",
+    "Error",
     "Exception",
     "java.lang.RuntimeException",
     "java.util.concurrent.CompletionException",
@@ -123,7 +127,7 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_",
     }
     outcome = {
-        "cancelled_": f"NOT is_ok_ AND match(type_, {quote(CANCELLED)})",
+        "cancelled_": f"NOT is_ok_ AND (match(type_, {quote(CANCELLED)}) OR match(text_, {quote(CANCELLED_TEXT)}))",
         "failed_": "(StatusCode IN ('Error', 'STATUS_CODE_ERROR') OR said_failed_ OR "
         f"(SpanAttributes['error.type'] != '' AND NOT is_ok_)) AND NOT (match(type_, {quote(CONTROL_FLOW)}) "
         f"OR match(text_, {quote(CONTROL_FLOW)}))",

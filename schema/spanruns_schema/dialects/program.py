@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from spanruns_schema.dialects.dialect import BASE, Dialect, When
 from spanruns_schema.dialects.mapping import (
     CANCELLED,
+    CANCELLED_TEXT,
     CONTENT_LIMIT,
     CONTROL_FLOW,
     GENERAL_TYPES,
@@ -133,6 +134,7 @@ class Program(NamedTuple):
     no_contents: tuple[bytes, ...]
     content_limit: int
     cancelled: str
+    cancelled_text: str
     control_flow: str
     internal_tag: str
     general_types: tuple[bytes, ...]
@@ -163,6 +165,7 @@ def compile_program(dialects: Sequence[Dialect]) -> Program:
         no_contents=tuple(value.encode() for value in NO_CONTENTS),
         content_limit=CONTENT_LIMIT,
         cancelled=CANCELLED,
+        cancelled_text=CANCELLED_TEXT,
         control_flow=CONTROL_FLOW,
         internal_tag=INTERNAL_TAG,
         general_types=tuple(kind.encode() for kind in GENERAL_TYPES),

@@ -389,7 +389,9 @@ impl<'r> Maker<'_, 'r> {
         let (kind, message) = self.error();
         let said_failed = row.meets_any(&row.dialect.failed);
         let ok = code == b"Ok" && !said_failed;
-        let cancelled = !ok && !kind.is_empty() && self.program.cancelled.is_match(&kind);
+        let cancelled = !ok
+            && (!kind.is_empty() && self.program.cancelled.is_match(&kind)
+                || !message.is_empty() && self.program.cancelled_text.is_match(&message));
         let failed = (code == b"Error"
             || said_failed
             || (!ok && !row.special(Special::ErrorType).is_empty()))
