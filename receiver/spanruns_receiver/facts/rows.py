@@ -267,8 +267,9 @@ def _references(attributes: Mapping[bytes, bytes], own: bytes) -> list[bytes]:
 def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     said, type_, text = reading.field("run_status")(raw), *_error(reading, raw)
     said_failed = reading.failed(raw)
-    ok = code == b"Ok" and not said_failed
-    cancelled = not ok and bool(_CANCELLED.search(type_) or _CANCELLED_TEXT.search(text))
+    said_cancelled = code != b"Error" and reading.cancelled(raw)
+    ok = code == b"Ok" and not said_failed and not said_cancelled
+    cancelled = not ok and bool(said_cancelled or _CANCELLED.search(type_) or _CANCELLED_TEXT.search(text))
     failed = (
         code == b"Error"
         or said_failed

@@ -37,7 +37,7 @@ MODALITIES = (
 FACTS_WRITTEN = "spanruns:facts"
 """`log_comment` of an insert whose writer has made the facts itself, so that the views leave its rows alone."""
 
-CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user|(?-i:^aborted))$"
+CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
 
 CANCELLED_TEXT = r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?|^(error: )?abort(ed)?)$"
 """What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
@@ -124,10 +124,11 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "type_": f"if(said_ != '', said_, {kind})",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
         "said_failed_": mapping.failed(),
-        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_",
+        "said_cancelled_": f"StatusCode NOT IN ('Error', 'STATUS_CODE_ERROR') AND {mapping.cancelled()}",
+        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ AND NOT said_cancelled_",
     }
     outcome = {
-        "cancelled_": f"NOT is_ok_ AND (match(type_, {quote(CANCELLED)}) OR match(text_, {quote(CANCELLED_TEXT)}))",
+        "cancelled_": f"NOT is_ok_ AND (match(type_, {quote(CANCELLED)}) OR match(text_, {quote(CANCELLED_TEXT)}) OR said_cancelled_)",
         "failed_": "(StatusCode IN ('Error', 'STATUS_CODE_ERROR') OR said_failed_ OR "
         f"(SpanAttributes['error.type'] != '' AND NOT is_ok_)) AND NOT (match(type_, {quote(CONTROL_FLOW)}) "
         f"OR match(text_, {quote(CONTROL_FLOW)}))",
@@ -414,12 +415,15 @@ class RowMapping:
 
     def failed(self) -> str:
         """Whether the dialect's own word says that the span failed."""
-        rules = [
-            every([*self._mine(dialect), *self._when(dialect, when)])
-            for dialect in [*self._dialects, self._base]
-            for when in dialect.failed
-        ]
-        return f"({' OR '.join(rules)})" if rules else "false"
+        return self._any([(dialect, when) for dialect in [*self._dialects, self._base] for when in dialect.failed])
+
+    def cancelled(self) -> str:
+        """Whether the dialect's own word says that the span, unless its status is an error, was cancelled."""
+        return self._any([(dialect, when) for dialect in [*self._dialects, self._base] for when in dialect.cancelled])
+
+    def _any(self, rules: Sequence[tuple[Dialect, When]]) -> str:
+        met = [every([*self._mine(dialect), *self._when(dialect, when)]) for dialect, when in rules]
+        return f"({' OR '.join(met)})" if met else "false"
 
     def provider(self) -> str:
         """The provider of the model; empty where the value names a framework."""

@@ -87,6 +87,7 @@ class DialectProgram(NamedTuple):
     bare: Mapping[bytes, int]
     roles: tuple[tuple[bytes, Rule], ...]
     failed: tuple[Rule, ...]
+    cancelled: tuple[Rule, ...]
     markers: tuple[Rule, ...]
     marker_parent: tuple[Source, ...]
     fields: Mapping[str, tuple[Source, ...]]
@@ -234,6 +235,7 @@ class _Compiler:
                 for role in of.roles
             ),
             failed=tuple(self._when(of, when) for of in own for when in of.failed),
+            cancelled=tuple(self._when(of, when) for of in own for when in of.cancelled),
             markers=tuple(self._when(of, marker.when) for of, marker in markers),
             marker_parent=self._sources([marker.parent for _, marker in markers]),
             fields={name: self._sources(slots.sources(name)) for name in names},

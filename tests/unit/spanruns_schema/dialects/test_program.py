@@ -71,6 +71,7 @@ def test_every_part_of_a_dialect() -> None:
                     ),
                 ),
                 failed=(base_fails,),
+                cancelled=(),
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
                 fields={
@@ -95,6 +96,7 @@ def test_every_part_of_a_dialect() -> None:
                 bare={},
                 roles=(),
                 failed=(base_fails,),
+                cancelled=(),
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
                 fields={
