@@ -31,7 +31,7 @@ def fill_usage(rows: Columns, node: Ints, own: Columns, tree: Tree, sent_parent:
 
 def _add_parts(rows: Columns, whole: str, *parts: str) -> None:
     """Parts that are more than the whole are not in it: some count what was cached, or thought, beside it."""
-    of_all: Ints = sum(rows[part] for part in parts)
+    of_all = np.sum([rows[part] for part in parts], axis=0, dtype=rows[whole].dtype)
     beside = of_all > rows[whole]
     rows[whole][beside] += of_all[beside]
 
