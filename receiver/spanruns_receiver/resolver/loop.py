@@ -43,7 +43,10 @@ SHARE = 0.5
 """At most this part of the time goes into passes: under load they wait a little and then do more at once."""
 
 PASS_TRACES = 20_000
-"""Traces resolved in one pass at most; the rest wait for the next, which follows at once."""
+"""Traces read and resolved in one pass at most; the rest wait for the next, which follows at once."""
+
+PATIENCE_S = 1.0
+"""How long a writer is held up by a resolver that is behind, for each block that it wrote."""
 
 
 @dataclass(slots=True)
@@ -75,7 +78,9 @@ class Resolver:
         hour_ago = datetime.now(UTC) - timedelta(hours=1)  # what is older is resolved once, at the start
         self._arrivals = Arrivals(store, max(since or hour_ago, hour_ago))
         self._is_told = is_told and can_keep()
+        self._is_catching_up = False
         self._looks = True
+        self._has_left = False  # the last pass left something for this one
         self._recent = Recent()
         self._seen: OrderedDict[str, _Trace] = OrderedDict()  # the one touched last stands last
         self._waiting: dict[str, _Trace] = {}  # those that have facts which are not resolved yet
@@ -90,24 +95,29 @@ class Resolver:
         self._wake.set()
 
     def tell(self, facts: bytes) -> None:
-        """The same, with the block of `span_facts` that was written."""
-        if self._is_told and facts:
+        """The same, with the block of `span_facts` that was written.
+
+        Returns when there is room for another one. Traces whose facts are gone from memory are read from the store, which takes longer:
+        a writer that never waited would leave the resolver behind for good.
+        """
+        if self._is_told and facts and not self._is_catching_up:
             try:
                 self._recent.add(facts)
             except Exception:
                 log.exception("these facts cannot be kept; they will be read")
                 self._looks = True
         self._wake.set()
+        self._recent.wait_for_room(PATIENCE_S)
 
     def run_forever(self, stop: threading.Event) -> None:
         """Make passes until `stop` is set, then one last over what is still waiting. Survives a store that is away."""
-        caught_up = False
+        self._is_catching_up = True  # what is written meanwhile, the first pass finds in the store
         while not stop.is_set():
             began = time.monotonic()
             try:
-                if not caught_up:
+                if self._is_catching_up:
                     self._catch_up(stop)
-                    caught_up = True
+                    self._is_catching_up = False
                 more = self.make_pass()
             except StoreError as error:
                 self.failures += 1
@@ -115,11 +125,16 @@ class Resolver:
                 more = True  # without waiting for the next poke
                 stop.wait(1.0)
             took_s = time.monotonic() - began
-            stop.wait(max(PACE_S, took_s / SHARE) - took_s)
+            self._rest(max(PACE_S, took_s / SHARE) - took_s, stop)
             if not more:
                 self._wake.wait(self._pause())
                 self._wake.clear()
         self._finish()
+
+    def _rest(self, rest_s: float, stop: threading.Event) -> None:
+        until = time.monotonic() + rest_s
+        while not self._recent.is_full and (left := until - time.monotonic()) > 0 and not stop.is_set():
+            stop.wait(min(left, PACE_S / 4))
 
     def _catch_up(self, stop: threading.Event) -> None:
         """Resolve what was written while no resolver ran, before the window that the passes look through."""
@@ -132,24 +147,26 @@ class Resolver:
         now = time.monotonic()
         self._look(now)
         due = [name for name, trace in self._waiting.items() if everything or trace.due_s <= now]
-        chosen = due[:PASS_TRACES]
-        if chosen:
+        self._has_left = False
+        if due:
             kept = self._recent.kept()
-            whole = self._whole(chosen)
+            whole = self._whole(due)
             here = [name for name, trace in whole.items() if trace.block >= kept.first]  # with all their facts
-            elsewhere = [*set(chosen).difference(here)]
+            elsewhere = [*set(due).difference(here)]
+            self._has_left = len(elsewhere) > PASS_TRACES
+            elsewhere = elsewhere[:PASS_TRACES]
             passed = self._resolve(here, whole, partial(self._facts_of, kept)) + self._resolve(elsewhere, whole)
             self.resolved_facts += passed.facts
             self.passes += 1
             now = time.monotonic()
-            for name in chosen:
+            for name in (*here, *elsewhere):
                 self._waiting.pop(name).resolved_s = now
             for name in passed.unsettled:
                 if name in self._seen:
                     self._waiting[name] = self._seen[name]
                     self._waiting[name].due_s = now + SETTLE_S
         self._forget()
-        return len(due) > len(chosen)
+        return self._has_left or self._arrivals.is_behind
 
     def _resolve(
         self,
@@ -182,12 +199,14 @@ class Resolver:
     def _look(self, now: float) -> None:
         """Find the traces that got facts since the last look."""
         at = datetime.now(UTC)
-        if looks := self._looks:
-            self._looks = not self._is_told
+        looks, self._looks = self._looks, not self._is_told
         for touched in self._recent.touched():
             self._touch(touched, now, at)
         if not looks:
             self._arrivals.skip_until(at)
+            return
+        if self._has_left:  # that comes first
+            self._looks = True
             return
         try:
             for touched in self._arrivals.look():
@@ -195,6 +214,8 @@ class Resolver:
         except StoreError:
             self._looks = True
             raise
+        if self._arrivals.is_behind:
+            self._looks = True
 
     def _touch(self, touched: Touched, now: float, at: datetime) -> None:
         name, urgent, start_s, end_s, block = touched
