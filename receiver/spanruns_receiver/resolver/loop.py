@@ -39,7 +39,7 @@ SETTLE_S = 120.0
 PACE_S = 0.4
 """Least time between the beginnings of two passes: each writes parts, however little there is to write."""
 
-SHARE = 0.5
+SHARE = 0.3
 """At most this part of the time goes into passes: under load they wait a little and then do more at once."""
 
 PASS_TRACES = 20_000

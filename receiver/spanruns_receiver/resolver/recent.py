@@ -33,8 +33,8 @@ from spanruns_receiver.resolver.facts import may_be_shared
 from spanruns_receiver.resolver.joins import are_in, places
 from spanruns_receiver.resolver.table import Labels, Table, Texts, compiled_module, string
 
-KEPT_BYTES = 64 << 20
-"""How much memory kept facts may take; at full load that are two or three seconds."""
+KEPT_BYTES = 48 << 20
+"""How much memory kept facts may take; at full load those of one or two seconds."""
 
 
 def can_keep() -> bool:

@@ -208,6 +208,77 @@ def test_what_it_is_told_it_does_not_read(bench: Bench) -> None:
 
 
 @pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
+def test_a_writer_waits_for_one_that_is_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there is no room for more facts who told of them is held up, until a pass has taken them, but not for ever."""
+    monkeypatch.setattr(loop, "PATIENCE_S", 60.0)
+    resolver = Resolver(bench.store, is_told=True)
+    resolver.make_pass()
+    resolver._recent._kept_bytes = 1
+    writing = threading.Thread(target=told, args=(bench, resolver, soon(1, "invoke_agent held", RUN)))
+    writing.start()
+    eventually(lambda: resolver._recent.is_full, True)
+    writing.join(0.2)
+    assert writing.is_alive()
+    resolver.make_pass()
+    writing.join(20)
+    assert not writing.is_alive()
+    assert names(bench) == ["held"]
+    monkeypatch.setattr(loop, "PATIENCE_S", 0.0)
+    told(bench, resolver, soon(1, "invoke_agent later", RUN, trace=2))
+    assert resolver._recent.is_full
+
+
+@pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
+def test_a_full_memory_shortens_the_rest(bench: Bench) -> None:
+    """With room there is time between two passes; without, the next one begins."""
+    resolver, stop = Resolver(bench.store, is_told=True), threading.Event()
+    began = time.monotonic()
+    resolver._rest(0.3, stop)
+    assert time.monotonic() - began >= 0.3
+    resolver._recent._new_bytes = 2**40
+    began = time.monotonic()
+    resolver._rest(60, stop)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
+def test_what_is_written_while_it_catches_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not kept meanwhile, which may take long, but found in the store after that."""
+    bench.receive(spans_request([span(1, "invoke_agent before", RUN)]))
+    resolver = Resolver(bench.store, is_told=True)
+    catching_up, go_on = threading.Event(), threading.Event()
+
+    def catch_up(stop: threading.Event) -> None:
+        catching_up.set()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(resolver, "_catch_up", catch_up)
+    with running(resolver):
+        assert catching_up.wait(30)
+        told(bench, resolver, soon(1, "invoke_agent meanwhile", RUN, trace=2))
+        assert resolver._recent.kept().blocks == []
+        go_on.set()
+        eventually(lambda: "meanwhile" in names(bench), True)
+        told(bench, resolver, soon(1, "invoke_agent after", RUN, trace=3))
+        eventually(lambda: "after" in names(bench), True)
+        assert len(resolver._recent.kept().blocks) == 1
+
+
+def test_more_facts_than_fit_a_look(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is far behind learns of the oldest inserts first, and of the others by and by; of none twice."""
+    monkeypatch.setattr(arrivals, "LOOK_FACTS", 2)
+    looking = arrivals.Arrivals(bench.store, datetime.now(UTC))
+    for n in range(1, 6):
+        bench.receive(spans_request([span(1, f"invoke_agent a{n}", RUN, trace=n)]))
+    looks = []
+    while not looks or looking.is_behind:
+        looks.append([touched.trace_id for touched in looking.look()])
+    assert [len(look) for look in looks] == [2, 2, 1]
+    assert [sorted(look) for look in looks] == [[f"{n:032x}" for n in part] for part in ((1, 2), (3, 4), (5,))]
+    assert list(looking.look()) == []
+
+
+@pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
 def test_what_it_was_not_told_it_looks_for(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """What was written before it began is found in the store, as is a block that nobody can read."""
     bench.receive(spans_request([span(1, "invoke_agent before", RUN)]))
