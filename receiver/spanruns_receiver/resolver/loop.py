@@ -15,7 +15,7 @@ from spanruns_schema.errors import StoreError
 from spanruns_schema.store import Store
 
 from spanruns_receiver.resolver.arrivals import NEVER_S, Arrivals, Touched
-from spanruns_receiver.resolver.missed import last_pass, resolve_missed
+from spanruns_receiver.resolver.missed import MARGIN, last_pass, reach, resolve_missed
 from spanruns_receiver.resolver.passes import Books, Passed, resolve_traces
 from spanruns_receiver.resolver.recent import Kept, Recent, RecentFacts, can_keep
 
@@ -44,6 +44,9 @@ SHARE = 0.3
 
 PASS_TRACES = 20_000
 """Traces read and resolved in one pass at most; the rest wait for the next, which follows at once."""
+
+NOTE_S = 30.0
+"""How often to note in the store up to when everything is resolved, for the next resolver to begin there."""
 
 PATIENCE_S = 1.0
 """How long a writer is held up by a resolver that is behind, for each block that it wrote."""
@@ -86,6 +89,8 @@ class Resolver:
         self._waiting: dict[str, _Trace] = {}  # those that have facts which are not resolved yet
         self._old_until = datetime.now(UTC)  # traces that began until then may have been resolved before
         self._wake = threading.Event()
+        self._noted_s = float("-inf")
+        self._noted_facts = 0
         self.resolved_facts = 0
         self.passes = 0
         self.failures = 0
@@ -113,12 +118,16 @@ class Resolver:
         """Make passes until `stop` is set, then one last over what is still waiting. Survives a store that is away."""
         self._is_catching_up = True  # what is written meanwhile, the first pass finds in the store
         while not stop.is_set():
-            began = time.monotonic()
+            began, at = time.monotonic(), datetime.now(UTC)
             try:
                 if self._is_catching_up:
                     self._catch_up(stop)
-                    self._is_catching_up = False
+                    self._is_catching_up = stop.is_set()
+                    continue
                 more = self.make_pass()
+                if not more and began - self._noted_s >= NOTE_S:
+                    self._note(at)
+                    self._noted_s = began
             except StoreError as error:
                 self.failures += 1
                 log.warning("resolving failed, will try again: %s", error)
@@ -131,6 +140,12 @@ class Resolver:
                 self._wake.clear()
         self._finish()
 
+    def _note(self, at: datetime) -> None:
+        """Note that what was written until `at` is resolved, if there was anything."""
+        if self.resolved_facts > self._noted_facts:
+            reach(self._store, at)
+            self._noted_facts = self.resolved_facts
+
     def _rest(self, rest_s: float, stop: threading.Event) -> None:
         until = time.monotonic() + rest_s
         while not self._recent.is_full and (left := until - time.monotonic()) > 0 and not stop.is_set():
@@ -140,6 +155,9 @@ class Resolver:
         """Resolve what was written while no resolver ran, before the window that the passes look through."""
         since = self._since or last_pass(self._store)
         if since and since < self._arrivals.after:
+            reach(
+                self._store, since + MARGIN
+            )  # what comes next writes rows, which without a note would tell of more than was done
             self.resolved_facts += resolve_missed(self._store, self._books, since, self._arrivals.after, stop)
 
     def make_pass(self, *, everything: bool = False) -> bool:
@@ -245,7 +263,10 @@ class Resolver:
         return min(self._poll_s, max(0.0, due - now))
 
     def _finish(self) -> None:
+        at = datetime.now(UTC)
         try:
-            self.make_pass(everything=True)
+            has_left = self.make_pass(everything=True)
+            if not has_left and not self._is_catching_up:
+                self._note(at)
         except StoreError as error:
             log.warning("the last pass failed; the next start will make it: %s", error)
