@@ -95,6 +95,11 @@ class Resolver:
         self.passes = 0
         self.failures = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many traces it has found that have facts which are not resolved yet."""
+        return len(self._waiting)
+
     def poke(self) -> None:
         """Say that facts were just written: the next pass starts at once."""
         self._wake.set()
