@@ -45,6 +45,9 @@ SHARE = 0.3
 PASS_TRACES = 20_000
 """Traces read and resolved in one pass at most; the rest wait for the next, which follows at once."""
 
+RETRY_S = 1.0
+"""How long to wait after a pass that failed."""
+
 NOTE_S = 30.0
 """How often to note in the store up to when everything is resolved, for the next resolver to begin there."""
 
@@ -137,7 +140,12 @@ class Resolver:
                 self.failures += 1
                 log.warning("resolving failed, will try again: %s", error)
                 more = True  # without waiting for the next poke
-                stop.wait(1.0)
+                stop.wait(RETRY_S)
+            except Exception:
+                self.failures += 1
+                log.exception("resolving failed, will try again")
+                more = True
+                stop.wait(RETRY_S)
             took_s = time.monotonic() - began
             self._rest(max(PACE_S, took_s / SHARE) - took_s, stop)
             if not more:
@@ -180,6 +188,7 @@ class Resolver:
             elsewhere = elsewhere[:PASS_TRACES]
             passed = self._resolve(here, whole, partial(self._facts_of, kept)) + self._resolve(elsewhere, whole)
             self.resolved_facts += passed.facts
+            self.failures += len(passed.failed)
             self.passes += 1
             now = time.monotonic()
             for name in (*here, *elsewhere):

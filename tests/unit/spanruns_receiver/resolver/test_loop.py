@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from spanruns_receiver.decode import decode
-from spanruns_receiver.resolver import arrivals, loop
+from spanruns_receiver.resolver import arrivals, loop, passes
 from spanruns_receiver.resolver.loop import Resolver
 from spanruns_receiver.resolver.recent import can_keep
 from spanruns_schema.errors import StoreUnavailable
@@ -165,7 +165,8 @@ class Unread:
 
     def query(self, text: str, *args: Any, **settings: Any) -> bytes:
         """Pass on what does not read facts."""
-        assert "span_facts" not in text, text
+        if "span_facts" in text:
+            raise StoreUnavailable(text)
         return self._store.query(text, *args, **settings)
 
 
@@ -199,12 +200,57 @@ def test_what_it_is_told_it_does_not_read(bench: Bench) -> None:
     assert [row["run_id"] != "" for row in bench.rows("tool_calls")] == [True]
     resolver._recent._kept_bytes = 1
     told(bench, resolver, soon(3, "execute_tool get", TOOL, parent=1), soon(4, "invoke_agent new", RUN, trace=2))
-    with pytest.raises(AssertionError, match="span_facts"):
+    with pytest.raises(StoreUnavailable, match="span_facts"):
         resolver.make_pass(everything=True)
     resolver._store = bench.store
     resolver.make_pass(everything=True)
     assert sorted(names(bench)) == ["new", "told"]
     assert [row["tool_call_count"] for row in bench.rows("runs") if row["agent_name"] == "told"] == [2]
+
+
+@pytest.mark.parametrize(
+    "is_told", [False, pytest.param(True, marks=pytest.mark.skipif(not can_keep(), reason="needs it"))]
+)
+def test_a_trace_that_nobody_foresaw(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_told: bool
+) -> None:
+    """It is logged, counted and left out; all others of its batch are resolved."""
+    resolver, resolve = Resolver(bench.store, is_told=is_told), passes.resolve
+    resolver.make_pass()
+
+    def broken(facts: Any, *given: Any) -> Any:
+        if (facts["started_us"] % 7 == 3).any():
+            raise IndexError("nobody foresaw this")
+        return resolve(facts, *given)
+
+    monkeypatch.setattr(passes, "resolve", broken)
+    runs = [soon(1, f"invoke_agent a{n}", RUN, trace=n) for n in range(1, 8)]
+    for n, run in enumerate(runs, 1):
+        run.start_time_unix_nano = run.start_time_unix_nano // 7_000 * 7_000 + (3_000 if n == 5 else 0)
+    told(bench, resolver, *runs)
+    assert resolver.make_pass() is False
+    assert sorted(names(bench)) == ["a1", "a2", "a3", "a4", "a6", "a7"]
+    assert resolver.failures == 1
+    assert f"trace {5:032x} cannot be resolved" in caplog.text
+    assert resolver.waiting == 0
+
+
+def test_it_goes_on_after_an_error_that_nobody_foresaw(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass that fails is made again."""
+    monkeypatch.setattr(loop, "RETRY_S", 0.0)
+    resolver = Resolver(bench.store)
+    look, looks = resolver._look, iter(range(10**6))
+
+    def broken(now: float) -> None:
+        if next(looks) == 0:
+            raise IndexError("nobody foresaw this")
+        look(now)
+
+    monkeypatch.setattr(resolver, "_look", broken)
+    with running(resolver):
+        bench.receive(spans_request([span(1, "invoke_agent after", RUN)]))
+        eventually(lambda: names(bench), ["after"])
+    assert resolver.failures == 1
 
 
 @pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
