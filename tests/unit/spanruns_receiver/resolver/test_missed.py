@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -97,20 +98,21 @@ def test_where_the_last_pass_was(bench: Bench) -> None:
     assert last_pass(bench.store) == NOW - timedelta(hours=3) - MARGIN
 
 
+def _resolve_some(stretches: Iterator[bool], stop: threading.Event, *given: Any, **named: Any) -> Any:
+    """As many stretches as there are, then a stop."""
+    if next(stretches, False):
+        return resolve_traces(*given, **named)
+    stop.set()
+    raise StoreUnavailable("away")
+
+
 def test_one_that_is_stopped_while_it_catches_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one goes on after the last whole stretch, whatever was resolved beside it; in a first one's place, from the beginning."""
     _written(bench, 170, 30)
     for done in (0, 1):
         bench.receive(spans_request([span(1, f"invoke_agent new {done}", RUN, trace=900 + done)]))
-        stop, stretches = threading.Event(), iter(range(1, 9))
-
-        def resolve_some(*given: Any, stop: threading.Event = stop, done: int = done, **named: Any) -> Any:
-            if next(stretches) > done:
-                stop.set()
-                raise StoreUnavailable("away")
-            return resolve_traces(*given, **named)
-
-        monkeypatch.setattr(missed, "resolve_traces", resolve_some)
+        stop, stretches = threading.Event(), iter([True] * done)
+        monkeypatch.setattr(missed, "resolve_traces", partial(_resolve_some, stretches, stop))
         Resolver(bench.store).run_forever(stop)
         assert _names(bench) == [["new 0"], ["age 170", "new 0", "new 1"]][done]
     monkeypatch.undo()
