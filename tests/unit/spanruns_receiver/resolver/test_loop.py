@@ -14,6 +14,7 @@ from spanruns_receiver.decode import decode
 from spanruns_receiver.resolver import arrivals, loop, passes
 from spanruns_receiver.resolver.loop import Resolver
 from spanruns_receiver.resolver.recent import can_keep
+from spanruns_receiver.resolver.summary import resolve
 from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import Store
 
@@ -215,7 +216,7 @@ def test_a_trace_that_nobody_foresaw(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_told: bool
 ) -> None:
     """It is logged, counted and left out; all others of its batch are resolved."""
-    resolver, resolve = Resolver(bench.store, is_told=is_told), passes.resolve
+    resolver = Resolver(bench.store, is_told=is_told)
     resolver.make_pass()
 
     def broken(facts: Any, *given: Any) -> Any:
@@ -316,7 +317,7 @@ def test_more_facts_than_fit_a_look(bench: Bench, monkeypatch: pytest.MonkeyPatc
     looking = arrivals.Arrivals(bench.store, datetime.now(UTC))
     for n in range(1, 6):
         bench.receive(spans_request([span(1, f"invoke_agent a{n}", RUN, trace=n)]))
-    looks = []
+    looks: list[list[str]] = []
     while not looks or looking.is_behind:
         looks.append([touched.trace_id for touched in looking.look()])
     assert [len(look) for look in looks] == [2, 2, 1]
