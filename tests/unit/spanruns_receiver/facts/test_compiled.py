@@ -225,7 +225,7 @@ def test_objects_made_of_prefixes() -> None:
     assert b'{"":"{}"}' in found.blocks[TABLE].native
 
 
-@pytest.mark.parametrize("keys", permutations(("10.role", "2.role", "2.content", "all")))
+@pytest.mark.parametrize("keys", [*permutations(("10.role", "2.role", "2.content", "all"))])
 def test_objects_made_of_prefixes_have_one_order(keys: tuple[str, ...]) -> None:
     """Whoever sends the attributes may have sorted them or not; the tenth message comes after the second."""
     held = {"gen_ai.operation.name": "chat"} | {f"gen_ai.prompt.{key}": "x" for key in keys}
