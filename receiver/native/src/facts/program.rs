@@ -83,13 +83,15 @@ struct GivenRows {
     providers: Map<Vec<u8>>,
 }
 
-/// A log record that holds contents of its span: the first source that has one counts, an attribute's key or `$body`.
+/// A log record that tells of its span: the first source that has something counts, an attribute's key or `$body`.
 #[derive(FromPyObject)]
 pub struct ContentRecord {
     pub dialect: Vec<u8>,
     pub message: Vec<u8>,
     pub input: Vec<Vec<u8>>,
     pub output: Vec<Vec<u8>>,
+    pub error_type: Vec<Vec<u8>>,
+    pub error_message: Vec<Vec<u8>>,
 }
 
 #[derive(FromPyObject)]

@@ -8,7 +8,7 @@ use super::json::{self, put_escaped, Document, Step};
 use super::program::{
     Condition, Dialect, KeyInfo, Places, RowProgram, Rule, Source, Sources, Special, NONE, SPECIAL_KEYS,
 };
-use super::text::stripped;
+use super::text::{digits, stripped};
 use crate::attributes::{Attributes, Mark};
 use crate::column::Dictionary;
 use crate::sink::Head;
@@ -282,18 +282,21 @@ impl<'r> Row<'r> {
         documents.of(slot, text).at(text, path)
     }
 
-    /// All attributes under the prefix as one JSON object without it; empty when there is none.
+    /// All attributes under the prefix as one JSON object without it, in the order of their numbers and names; empty when there is none.
     fn under_prefix(&self, number: usize) -> Vec<u8> {
-        let mut out = Vec::new();
         let prefix = self.reader.program.prefixes[number].len();
-        for mark in &self.attributes.marks {
-            if self.reader.keys[mark.key as usize].prefixes >> number & 1 == 0 {
-                continue;
-            }
+        let marks = self.attributes.marks.iter();
+        let mut found: Vec<(&[u8], &[u8])> = marks
+            .filter(|mark| self.reader.keys[mark.key as usize].prefixes >> number & 1 == 1)
+            .map(|mark| (&self.attributes.keys().get(mark.key)[prefix..], &self.bytes[mark.start..mark.end]))
+            .collect();
+        found.sort_by_key(|(key, _)| (digits(key), *key));
+        let mut out = Vec::new();
+        for (key, value) in found {
             out.extend_from_slice(if out.is_empty() { b"{\"" } else { b",\"" });
-            put_escaped(&mut out, &self.attributes.keys().get(mark.key)[prefix..], true);
+            put_escaped(&mut out, key, true);
             out.extend_from_slice(b"\":\"");
-            put_escaped(&mut out, &self.bytes[mark.start..mark.end], true);
+            put_escaped(&mut out, value, true);
             out.push(b'"');
         }
         if !out.is_empty() {
