@@ -64,6 +64,7 @@ class _Trace:
     block: int  # the first block with facts of it; -1: not all of its facts came in blocks
     resolved_s: float = 0.0
     due_s: float = 0.0  # when to resolve it, if it is waiting
+    changed: bool = False  # whether what came last, but for contents, changed what a run is
 
 
 class Resolver:
@@ -257,6 +258,10 @@ class Resolver:
         else:
             trace.block, trace.touched_at = min(trace.block, block), at
             trace.start_s, trace.end_s = min(trace.start_s, start_s), max(trace.end_s, end_s)
+        if start_s < NEVER_S:
+            trace.changed = urgent
+        elif trace.changed:  # the contents of what has just ended are awaited by who looks at it, too: the first are shown at once
+            urgent, trace.changed = True, False
         pause = 0.0 if urgent else min(BUSY_MAX_S, BUSY_SHARE * (now - trace.first_s))
         due = max(now, trace.resolved_s + pause)
         trace.due_s = min(due, trace.due_s) if name in self._waiting else due

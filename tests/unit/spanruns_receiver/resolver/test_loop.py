@@ -122,6 +122,29 @@ def test_a_trace_that_only_grows_is_resolved_seldom(bench: Bench) -> None:
     assert [row["tool_call_count"] for row in bench.rows("runs")] == [2]
 
 
+def test_contents_after_the_end_are_shown_at_once(bench: Bench) -> None:
+    """The first that come alone after a run's end; those that come then, or while it goes on, wait as all that only adds to a trace."""
+    resolver = Resolver(bench.store)
+    bench.receive(spans_request([span(2, "execute_tool get", TOOL, parent=1)]))
+    resolver.make_pass()
+    resolver._seen[f"{1:032x}"].first_s -= 100
+    passes = []
+    for number, requests in enumerate(
+        (
+            {"logs": logs_request([content("gen_ai.user.message", 1, {"content": "early"}, at_ms=1)])},
+            {"traces": spans_request([span(1, "invoke_agent end", RUN)])},
+            {"logs": logs_request([content("gen_ai.choice", 1, {"message": {"content": "late"}}, at_ms=2)])},
+            {"logs": logs_request([content("gen_ai.choice", 1, {"message": {"content": "later"}}, at_ms=3)])},
+        )
+    ):
+        for signal, request in requests.items():
+            bench.receive(request, signal=signal)
+        resolver.make_pass()
+        passes.append((number, resolver.passes))
+    assert passes == [(0, 1), (1, 2), (2, 3), (3, 3)]
+    assert "late" in bench.rows("runs")[0]["output"]
+
+
 def test_a_missing_parent_is_awaited_then_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain span whose parent may still come makes no run until its trace has been quiet for a while."""
     resolver = Resolver(bench.store)
