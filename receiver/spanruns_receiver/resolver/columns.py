@@ -156,9 +156,9 @@ CALL = np.dtype(
     [
         ("span_key", "<u8"),
         ("call_key", "<u8"),  # the call that the span stands for; itself but for repeats that know more
-        ("run_key", "<u8"),
+        ("run_key", "<u8"),  # 0: of no run
         ("input_key", "<u8"),  # the span that has what the call's own lacks, 0 for none
-        ("output_key", "<u8"),  # 0: of no run
+        ("output_key", "<u8"),
         ("status", "u1"),
         ("is_tool", "u1"),
         ("started_us", "<i8"),

@@ -1489,6 +1489,12 @@ OTHERS = [
         dialect="traceloop",
         name="workflow RunnableLambda",
     ),
+    case(
+        "workflow ChatPromptTemplate",
+        {"traceloop.span.kind": "workflow", "traceloop.workflow.name": "ChatPromptTemplate"},
+        dialect="traceloop",
+        name="workflow ChatPromptTemplate",
+    ),
     # Traceloop, LlamaIndex: a tool is a task
     case(
         "FunctionTool.task",
