@@ -106,7 +106,9 @@ class Reading:
         self._ranks = {**rows.keys, **dialect.bare}
         self._in_slot = rows.ranks
         self._roles = [(role, self._all(rule)) for role, rule in dialect.roles]
+        self.ok_is_default = dialect.ok_is_default
         self._failed = [self._all(rule) for rule in dialect.failed]
+        self._cancelled = [self._all(rule) for rule in dialect.cancelled]
         self._markers = [self._all(rule) for rule in dialect.markers]
         self._marker_parent = self._first(dialect.marker_parent)
         self._fields = {name: self._first(sources) for name, sources in dialect.fields.items()}
@@ -137,6 +139,10 @@ class Reading:
     def failed(self, raw: Raw) -> bool:
         """Whether the dialect's own word says that the span failed."""
         return any(all(condition(raw) for condition in rule) for rule in self._failed)
+
+    def cancelled(self, raw: Raw) -> bool:
+        """Whether the dialect's own word says that the span was cancelled."""
+        return any(all(condition(raw) for condition in rule) for rule in self._cancelled)
 
     def marker(self, raw: Raw) -> bool:
         """Whether the span is only a sign that another has begun."""

@@ -265,8 +265,8 @@ def _references(attributes: Mapping[bytes, bytes], own: bytes) -> list[bytes]:
 def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     said, type_, text = reading.field("run_status")(raw), *_error(reading, raw)
     said_failed = reading.failed(raw)
-    ok = code == b"Ok" and not said_failed
-    cancelled = not ok and bool(_CANCELLED.search(type_))
+    ok = code == b"Ok" and not said_failed and not reading.ok_is_default
+    cancelled = not ok and (bool(_CANCELLED.search(type_)) or (code != b"Error" and reading.cancelled(raw)))
     failed = (
         code == b"Error"
         or said_failed
@@ -275,7 +275,7 @@ def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     status = said or (b"cancelled" if cancelled else b"failed" if failed else b"success" if ok else b"")
     if not (failed or cancelled):
         return {"status": status, "error_type": b"", "error_message": b""}
-    return {"status": status, "error_type": type_ or b"_OTHER", "error_message": text}
+    return {"status": status, "error_type": type_ or (b"" if cancelled else b"_OTHER"), "error_message": text}
 
 
 def _error(reading: Reading, raw: Raw) -> tuple[bytes, bytes]:

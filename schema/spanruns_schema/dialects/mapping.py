@@ -108,7 +108,7 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         **_shared(mapping),
         "status": f"multiIf({field('run_status')} != '', {field('run_status')}, cancelled_, 'cancelled', "
         "failed_, 'failed', is_ok_, 'success', '')",
-        "error_type": "multiIf(NOT (failed_ OR cancelled_), '', type_ != '', type_, '_OTHER')",
+        "error_type": "multiIf(NOT (failed_ OR cancelled_), '', type_ != '' OR cancelled_, type_, '_OTHER')",
         "error_message": "if(failed_ OR cancelled_, text_, '')",
     }
     kind, message = field("error_type"), field("error_message")
@@ -119,12 +119,15 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "said_": f"if({message} = '' OR {kind} NOT IN ({_list(GENERAL_TYPES)}), '', extract(message_, {quote(TYPE_IN_MESSAGE)}))",
         "type_": f"if(said_ != '', said_, {kind})",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
-        "said_failed_": mapping.failed(),
-        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_",
+        "said_failed_": mapping.says(lambda dialect: dialect.failed),
+        "said_cancelled_": mapping.says(lambda dialect: dialect.cancelled),
+        "is_error_": "StatusCode IN ('Error', 'STATUS_CODE_ERROR')",
+        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ "
+        f"AND NOT {match_any('dialect', [d.name for d in dialects if d.ok_is_default])}",
     }
     outcome = {
-        "cancelled_": f"NOT is_ok_ AND match(type_, {quote(CANCELLED)})",
-        "failed_": "(StatusCode IN ('Error', 'STATUS_CODE_ERROR') OR said_failed_ OR "
+        "cancelled_": f"NOT is_ok_ AND (match(type_, {quote(CANCELLED)}) OR (said_cancelled_ AND NOT is_error_))",
+        "failed_": "(is_error_ OR said_failed_ OR "
         f"(SpanAttributes['error.type'] != '' AND NOT is_ok_)) AND NOT (match(type_, {quote(CONTROL_FLOW)}) "
         f"OR match(text_, {quote(CONTROL_FLOW)}))",
     }
@@ -408,12 +411,12 @@ class RowMapping:
         """Alias and expression of what was derived from fields."""
         return self._derived
 
-    def failed(self) -> str:
-        """Whether the dialect's own word says that the span failed."""
+    def says(self, of: Callable[[Dialect], Sequence[When]]) -> str:
+        """Whether the span meets one of these conditions of its dialect, or of the base."""
         rules = [
             every([*self._mine(dialect), *self._when(dialect, when)])
             for dialect in [*self._dialects, self._base]
-            for when in dialect.failed
+            for when in of(dialect)
         ]
         return f"({' OR '.join(rules)})" if rules else "false"
 

@@ -138,7 +138,7 @@ def _uses(dialects: Sequence[Dialect], lists: dict[str, list[str]]) -> dict[str,
     asked += [key.partition("#")[0] for key in listed if "#" in key] * 2
     asked += [key.partition("|=")[2] for key in listed if "|=" in key] * 2
     for dialect in dialects:
-        whens = [role.when for role in dialect.roles] + list(dialect.failed)
+        whens = [role.when for role in dialect.roles] + [*dialect.failed, *dialect.cancelled]
         if dialect.marker:
             whens.append(dialect.marker.when)
             asked += [dialect.marker.parent] * 2

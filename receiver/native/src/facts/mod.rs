@@ -388,8 +388,10 @@ impl<'r> Maker<'_, 'r> {
         let (row, fields) = (self.row, self.fields);
         let (kind, message) = self.error();
         let said_failed = row.meets_any(&row.dialect.failed);
-        let ok = code == b"Ok" && !said_failed;
-        let cancelled = !ok && !kind.is_empty() && self.program.cancelled.is_match(&kind);
+        let ok = code == b"Ok" && !said_failed && !row.dialect.ok_is_default;
+        let cancelled = !ok
+            && ((!kind.is_empty() && self.program.cancelled.is_match(&kind))
+                || (code != b"Error" && row.meets_any(&row.dialect.cancelled)));
         let failed = (code == b"Error"
             || said_failed
             || (!ok && !row.special(Special::ErrorType).is_empty()))
@@ -403,7 +405,7 @@ impl<'r> Maker<'_, 'r> {
             _ => Cow::Borrowed(b""),
         };
         if failed || cancelled {
-            fact.error_type = if kind.is_empty() { Cow::Borrowed(b"_OTHER") } else { kind };
+            fact.error_type = if kind.is_empty() && !cancelled { Cow::Borrowed(b"_OTHER") } else { kind };
             fact.error_message = message;
         }
     }

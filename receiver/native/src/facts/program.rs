@@ -46,7 +46,7 @@ struct GivenSource {
 
 #[derive(FromPyObject)]
 enum GivenStep {
-    Number(usize),
+    Number(i64),
     Key(String),
 }
 
@@ -65,6 +65,8 @@ struct GivenDialect {
     bare: HashMap<Vec<u8>, u32>,
     roles: Vec<(Vec<u8>, Vec<GivenCondition>)>,
     failed: Vec<Vec<GivenCondition>>,
+    cancelled: Vec<Vec<GivenCondition>>,
+    ok_is_default: bool,
     markers: Vec<Vec<GivenCondition>>,
     marker_parent: Vec<GivenSource>,
     fields: HashMap<String, Vec<GivenSource>>,
@@ -184,6 +186,8 @@ pub struct Dialect {
     pub affixes: Vec<Affix>,
     pub roles: Vec<(Role, Rule)>,
     pub failed: Vec<Rule>,
+    pub cancelled: Vec<Rule>,
+    pub ok_is_default: bool,
     pub markers: Vec<Rule>,
     pub marker_parent: Vec<Source>,
     pub fields: Fields,
@@ -354,6 +358,8 @@ impl Dialect {
             affixes: given.affixes,
             roles,
             failed: rules(given.failed, names)?,
+            cancelled: rules(given.cancelled, names)?,
+            ok_is_default: given.ok_is_default,
             markers: rules(given.markers, names)?,
             marker_parent: names.sources(given.marker_parent)?,
             fields: Fields::new(given.fields, names)?,
