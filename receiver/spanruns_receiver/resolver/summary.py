@@ -90,7 +90,7 @@ class _Calls:
 
 
 def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_Calls, Columns]:
-    """One row per call; and, for tool calls that failed or were cancelled only in a repeat of theirs, the repeat that knows why."""
+    """One row per call; and, for calls that failed or were cancelled only in a repeat of theirs, the repeat that knows why."""
     own = spans.facts
     node = np.flatnonzero(tree.call == np.arange(len(own)))
     rows = Columns.zeros(CALL, len(node))
@@ -112,14 +112,15 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
 
 
 def _telling_repeats(own: Columns, call: Ints) -> Ints:
-    """Spans that repeat a tool call and failed or were cancelled where the call itself does not say so."""
-    repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))) & (own["role"] == Role.TOOL))
+    """Spans that repeat a call and failed or were cancelled where the call itself does not say so."""
+    repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))))
     last_start = np.zeros(len(own), np.int64)
     np.maximum.at(last_start, call[repeats], own["started_us"][repeats])
     outer = call[repeats]
     # What calls success a failure of the same tool was told by a wrapper; one of a protocol below may have been handled.
+    is_tool = own["role"][repeats] == Role.TOOL
     silent = (own["status"][outer] == Status.UNSET) | (
-        (own["status"][outer] == Status.SUCCESS) & (own["is_shadow"][repeats] == 0)
+        (own["status"][outer] == Status.SUCCESS) & is_tool & (own["is_shadow"][repeats] == 0)
     )
     # A repeat that began after the failure was another try.
     is_last = own["ended_us"][repeats] >= last_start[outer]
