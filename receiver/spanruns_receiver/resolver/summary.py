@@ -203,7 +203,8 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
         """The runs around these steps that ended with them and do not say how."""
         head = tree.owner[step]
         at_end = (head >= 0) & (own["ended_us"][step] >= np.maximum(last[head], own["ended_us"][head] - LATE_US))
-        return np.unique(head[at_end & (status[head] == Status.UNSET)])
+        found: Ints = np.unique(head[at_end & (status[head] == Status.UNSET)])
+        return found
 
     if len(failed):
         heads = ended_by(failed)

@@ -229,7 +229,7 @@ ERRORS = [
     case(
         "execute_tool silent",
         {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.call.id": "<not specified>"},
-        told={"scope": "gcp.vertex.agent"},
+        scope="gcp.vertex.agent",
         dialect="google_adk",
         role="tool",
         name="silent",
@@ -238,7 +238,8 @@ ERRORS = [
     case(
         "execute_tool raised",
         {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.call.id": "<not specified>"},
-        told={"scope": "gcp.vertex.agent", "status": "error", "events": [exception("KeyError", "k")]},
+        scope="gcp.vertex.agent",
+        told={"status": "error", "events": [exception("KeyError", "k")]},
         dialect="google_adk",
         role="tool",
         name="raised",
@@ -253,7 +254,7 @@ ERRORS = [
             "gen_ai.response.model": "m",
             "events": '[{"role":"user"},{"event.name":"gen_ai.choice","message":{"role":"assistant","content":"hi"}}]',
         },
-        told={"scope": "pydantic-ai"},
+        scope="pydantic-ai",
         dialect="pydantic_ai",
         role="model",
         name="m",
