@@ -223,7 +223,8 @@ def _failed_steps(groups: _Groups) -> Ints:
     if not len(step):
         return step
     around = nearest(tree.parent, (tree.run >= 0) | (own["role"] == Role.TOOL))[step]
-    return step[(around >= 0) & (own["role"][around] != Role.TOOL)]
+    found: Ints = step[(around >= 0) & (own["role"][around] != Role.TOOL)]
+    return found
 
 
 def _events(runs: Columns, groups: _Groups) -> None:

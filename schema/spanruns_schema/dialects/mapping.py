@@ -122,8 +122,7 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "said_failed_": mapping.says(lambda dialect: dialect.failed),
         "said_cancelled_": mapping.says(lambda dialect: dialect.cancelled),
         "is_error_": "StatusCode IN ('Error', 'STATUS_CODE_ERROR')",
-        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ "
-        f"AND NOT {match_any('dialect', [d.name for d in dialects if d.ok_is_default])}",
+        "is_ok_": f"StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ AND NOT {_ok_is_default(dialects)}",
     }
     outcome = {
         "cancelled_": f"NOT is_ok_ AND (match(type_, {quote(CANCELLED)}) OR (said_cancelled_ AND NOT is_error_))",
@@ -183,6 +182,12 @@ def event_facts_select(dialects: Sequence[Dialect]) -> str:
         "OR startsWith(LogAttributes['event.name'], 'spanruns.run.'))",
         f"event_ IN ({events}) AND length(ref_) = 49 AND getSetting('log_comment') != '{FACTS_WRITTEN}'",
     )
+
+
+def _ok_is_default(dialects: Sequence[Dialect]) -> str:
+    """Whether a status of OK says nothing."""
+    names = [dialect.name for dialect in dialects if dialect.ok_is_default]
+    return match_any("dialect", names) if names else "false"
 
 
 LIFECYCLE = ("queued", "started", "heartbeat", "waiting", "resumed", "progress")
