@@ -56,7 +56,7 @@ def string(text: bytes) -> bytes:
 
 
 def at(document: Document, path: Path) -> bytes:
-    """What stands at `path` (numbers count from 1): strings decoded, nothing for what is empty, else JSON."""
+    """What stands at `path` (numbers count from 1, or from the end): strings decoded, nothing for what is empty, else JSON."""
     for step in path:
         document = _member(document, step)
     if isinstance(document, str):
@@ -97,8 +97,9 @@ def _member(document: Document, step: str | int) -> Document:
         if isinstance(document, _Object):
             return next((value for key, value in document if key == step), NOTHING)
         return NOTHING
-    if isinstance(document, list) and 0 < step <= len(document):
-        return document[step - 1][1] if isinstance(document, _Object) else document[step - 1]
+    if isinstance(document, list) and 0 < abs(step) <= len(document):
+        member = document[step - (step > 0)]
+        return member[1] if isinstance(document, _Object) else member
     return NOTHING
 
 

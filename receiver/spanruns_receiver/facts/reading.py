@@ -106,6 +106,7 @@ class Reading:
         self._ranks = {**rows.keys, **dialect.bare}
         self._in_slot = rows.ranks
         self._roles = [(role, self._all(rule)) for role, rule in dialect.roles]
+        self.ok_is_default = dialect.ok_is_default
         self._failed = [self._all(rule) for rule in dialect.failed]
         self._cancelled = [self._all(rule) for rule in dialect.cancelled]
         self._markers = [self._all(rule) for rule in dialect.markers]

@@ -271,7 +271,7 @@ def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     said, type_, text = reading.field("run_status")(raw), *_error(reading, raw)
     said_failed = reading.failed(raw)
     said_cancelled = code != b"Error" and reading.cancelled(raw)
-    ok = code == b"Ok" and not said_failed and not said_cancelled
+    ok = code == b"Ok" and not (said_failed or said_cancelled or reading.ok_is_default)
     cancelled = not ok and bool(said_cancelled or _CANCELLED.search(type_) or _CANCELLED_TEXT.search(text))
     failed = (
         code == b"Error"
@@ -281,7 +281,7 @@ def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     status = said or (b"cancelled" if cancelled else b"failed" if failed else b"success" if ok else b"")
     if not (failed or cancelled):
         return {"status": status, "error_type": b"", "error_message": b""}
-    return {"status": status, "error_type": type_ or b"_OTHER", "error_message": text}
+    return {"status": status, "error_type": type_ or (b"" if cancelled else b"_OTHER"), "error_message": text}
 
 
 def _error(reading: Reading, raw: Raw) -> tuple[bytes, bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role
+from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role, Status
 from spanruns_receiver.resolver.walk import nearest
 
 OWN_SCOPE = np.uint64(12760437533351641002)
@@ -20,15 +20,25 @@ def is_call(role: NDArray[Any]) -> Bools:
 
 
 def left_behind(own: Columns, parent: Ints) -> Bools:
-    """Runs that began in a context that an earlier one had left behind: after the span around them ended, which had made calls.
+    """Runs that began in a context that an earlier one had left behind: after the span around them ended, which had made calls or
+    failed.
 
     What waited in a queue, or for a request, may begin as late as it will, and so may what a service says itself; a step that makes no
-    calls is none.
+    calls is none. A span of the service between the two may be what it does in the background, unless what is around it failed: that
+    starts nothing any more, so the outermost of such spans is the one that is marked.
     """
-    outer = np.maximum(parent, 0)
-    late: Bools = (parent >= 0) & (own["started_us"] > own["ended_us"][outer])
+    late: Bools = (parent >= 0) & (own["started_us"] > own["ended_us"][np.maximum(parent, 0)])
     if not late.any():
         return late
+    plain = (own["role"] == Role.NONE) & (own["event"] == Event.NONE) & (own["queued_us"] == 0) & (own["is_entry"] == 0)
+    outermost = plain & ((parent < 0) | ~plain[parent])
+    outer, top = nearest(parent, ~plain), np.arange(len(own))
+    between = (parent >= 0) & plain[parent]
+    top[between] = nearest(parent, outermost)[between]
+    late &= ~plain
+    late[between] = own["started_us"][top[between]] > own["ended_us"][outer[between]]
+    late &= outer >= 0
+    outer = np.maximum(outer, 0)
     agent, wrapper = np.isin(own["role"], (Role.RUN, Role.AGENT)), np.isin(own["role"], (Role.WORKFLOW, Role.CHAIN))
     wide = (agent | wrapper) & (own["event"] == Event.NONE)
     late &= wide & wide[outer] & (own["queued_us"] == 0) & (own["is_entry"] == 0)
@@ -39,8 +49,11 @@ def left_behind(own: Columns, parent: Ints) -> Bools:
     call = np.flatnonzero(is_call(own["role"]) & (around >= 0))
     has_called = np.zeros(len(own), bool)
     has_called[around[call[own["started_us"][call] <= own["ended_us"][around[call]]]]] = True
-    late &= has_called[outer] & (agent | has_called)
-    return late
+    failed = own["status"][outer] == Status.FAILED
+    late &= (failed | (has_called[outer] & ~between)) & (agent | has_called)
+    marked = np.zeros(len(own), bool)
+    marked[top[late]] = True
+    return marked
 
 
 def lost_calls(facts: Columns, role: Ints, parent: Ints, is_root: Bools) -> Ints:

@@ -12,7 +12,7 @@ from spanruns_receiver.resolver.columns import CALL_TOKENS, EVENTS, ROLES, Colum
 from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.joins import matches, places
 from spanruns_receiver.resolver.native import Block, nullable, numbers
-from spanruns_receiver.resolver.table import EMPTY, Labels, Table, either, either_label, string
+from spanruns_receiver.resolver.table import EMPTY, Labels, Table, Texts, either, either_label, string
 from spanruns_receiver.resolver.words import CANCELLED, LATER, STATUS, TIME, Words
 
 COST_SOURCES = Labels.of([EMPTY, string(b"span"), string(b"prices")])
@@ -118,13 +118,18 @@ def _repeats(facts: Table, calls: Columns, repeats: Columns) -> Ints:
     return told
 
 
-def tool_calls(rows: CallRows, errors: ErrorBook) -> Block:
-    """The columns of `tool_calls_data`."""
+def _errors(rows: CallRows) -> tuple[Labels, Texts]:
+    """Types and messages: a call's own, else those of the span that repeats it and says why it failed."""
     own, whole = rows.facts["error_type"], rows.whole
     typed = ~own.is_empty
     kinds = either_label(own, whole["error_type"].take(rows.repeats))
     mine = rows.facts["error_message"].take(np.where(typed, np.arange(len(rows)), -1))
-    messages = either(mine, whole["error_message"].take(np.where(typed, -1, rows.repeats)))
+    return kinds, either(mine, whole["error_message"].take(np.where(typed, -1, rows.repeats)))
+
+
+def tool_calls(rows: CallRows, errors: ErrorBook) -> Block:
+    """The columns of `tool_calls_data`."""
+    kinds, messages = _errors(rows)
     ill = np.flatnonzero(~kinds.is_empty)
     classes = Labels.of([EMPTY, CANCELLED, *errors.classes(kinds.packed(ill), messages.packed(ill))])
     class_of = np.zeros(len(rows), np.int64)
@@ -146,13 +151,12 @@ def model_calls(rows: CallRows) -> Block:
     """The columns of `model_calls_data`."""
     calls, facts = rows.calls, rows.facts
     waited: Any = facts["time_to_first_chunk_ms"]
-    cost = calls["cost_usd"]
+    cost, (kinds, messages) = calls["cost_usd"], _errors(rows)
     return [
         *rows.common(),
-        *rows.told(
-            model="name",
-            **{name: name for name in ("operation", "provider", "input", "output", "error_type", "error_message")},
-        ),
+        *rows.told(model="name", operation="operation", provider="provider", input="input", output="output"),
+        native.words("error_type", kinds),
+        native.words("error_message", messages),
         *rows.sizes(input_size="input_size", output_size="output_size"),
         *((name, "UInt64", numbers("UInt64", calls[name])) for name in CALL_TOKENS),
         ("time_to_first_chunk_ms", "Nullable(Float64)", nullable("Float64", waited.data, np.ma.getmaskarray(waited))),

@@ -260,7 +260,9 @@ class Resolver:
             trace.start_s, trace.end_s = min(trace.start_s, start_s), max(trace.end_s, end_s)
         if start_s < NEVER_S:
             trace.changed = urgent
-        elif trace.changed:  # the contents of what has just ended are awaited by who looks at it, too: the first are shown at once
+        elif (
+            trace.changed
+        ):  # the contents of what has just ended are awaited by who looks at it, too: the first are shown at once
             urgent, trace.changed = True, False
         pause = 0.0 if urgent else min(BUSY_MAX_S, BUSY_SHARE * (now - trace.first_s))
         due = max(now, trace.resolved_s + pause)

@@ -103,7 +103,7 @@ class _Calls:
 
 
 def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_Calls, Columns]:
-    """One row per call; and, for tool calls that failed or were cancelled only in a repeat of theirs, the repeat that knows why."""
+    """One row per call; and, for calls that failed or were cancelled only in a repeat of theirs, the repeat that knows why."""
     own = spans.facts
     node = np.flatnonzero(tree.call == np.arange(len(own)))
     rows = Columns.zeros(CALL, len(node))
@@ -137,14 +137,15 @@ def _has_instead(own: Columns, call: Ints, has: str) -> Keys:
 
 
 def _telling_repeats(own: Columns, call: Ints) -> Ints:
-    """Spans that repeat a tool call and failed or were cancelled where the call itself does not say so."""
-    repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))) & (own["role"] == Role.TOOL))
+    """Spans that repeat a call and failed or were cancelled where the call itself does not say so."""
+    repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))))
     last_start = np.zeros(len(own), np.int64)
     np.maximum.at(last_start, call[repeats], own["started_us"][repeats])
     outer = call[repeats]
     # What calls success a failure of the same tool was told by a wrapper; one of a protocol below may have been handled.
+    is_tool = own["role"][repeats] == Role.TOOL
     silent = (own["status"][outer] == Status.UNSET) | (
-        (own["status"][outer] == Status.SUCCESS) & (own["is_shadow"][repeats] == 0)
+        (own["status"][outer] == Status.SUCCESS) & is_tool & (own["is_shadow"][repeats] == 0)
     )
     # A repeat that began after the failure was another try.
     is_last = own["ended_us"][repeats] >= last_start[outer]
@@ -197,26 +198,58 @@ def _lifecycle(runs: Columns, groups: _Groups, own: Columns, calls: _Calls) -> N
 
 
 def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
-    """Each head's status: its own word, else that of a span folded into it, else cancelled when its last call or inner run was, at its end."""
+    """Each head's status: its own word, else that of a span folded into it, else what its last step was, at its end.
+
+    That is cancelled when its last call or inner run was. An agent that gives no answer failed when its model or its own step did.
+    """
     own, tree = groups.spans.facts, groups.tree
     status = own["status"].copy()
     folded = np.flatnonzero((tree.run >= 0) & (tree.run != np.arange(len(own))) & (own["event"] == Event.NONE))
+    answered = own["has_output"] > 0
+    answered[tree.run[folded[answered[folded]]]] = True
     ill = folded[(status[folded] == Status.FAILED) | (status[folded] == Status.CANCELLED)]
     ill = ill[status[tree.run[ill]] == Status.UNSET]
     status[tree.run[ill]] = status[ill]
-    cancelled = calls.node[calls.rows["status"] == Status.CANCELLED]
     inner = groups.heads[(tree.owner[groups.heads] >= 0) & (own["event"][groups.heads] == Event.NONE)]
+    failed = calls.node[(calls.rows["status"] == Status.FAILED) & ~calls.is_tool]
+    failed = np.concatenate([failed, _failed_steps(groups)])
+    cancelled = calls.node[calls.rows["status"] == Status.CANCELLED]
     cancelled = np.concatenate([cancelled, inner[status[inner] == Status.CANCELLED]])
-    if len(cancelled):
-        steps = np.concatenate([calls.node[tree.owner[calls.node] >= 0], inner])
+    if len(cancelled) or len(failed):
+        # A generator's model call may be open around the tools that it asked for: it is no later step.
+        around = nearest(tree.parent, tree.call >= 0)[cancelled]
+        around = around[(around >= 0) & (own["role"][around] == Role.MODEL)]
+        steps = calls.node[(tree.owner[calls.node] >= 0) & ~np.isin(calls.node, tree.call[around])]
+        steps = np.concatenate([steps, inner])
         last = np.zeros(len(own), np.int64)
         np.maximum.at(last, tree.owner[steps], own["ended_us"][steps])
+
+    def ended_by(step: Ints) -> Ints:
+        """The runs around these steps that ended with them and do not say how."""
+        head = tree.owner[step]
+        at_end = (head >= 0) & (own["ended_us"][step] >= np.maximum(last[head], own["ended_us"][head] - LATE_US))
+        found: Ints = np.unique(head[at_end & (status[head] == Status.UNSET)])
+        return found
+
+    if len(failed):
+        heads = ended_by(failed)
+        heads = heads[~answered[heads] & ~tree.is_workflow[heads]]
+        status[heads] = Status.FAILED
     while len(cancelled):  # and with a run the one around it
-        head = tree.owner[cancelled]
-        at_end = (head >= 0) & (own["ended_us"][cancelled] >= np.maximum(last[head], own["ended_us"][head] - LATE_US))
-        cancelled = np.unique(head[at_end & (status[head] == Status.UNSET)])
+        cancelled = ended_by(cancelled)
         status[cancelled] = Status.CANCELLED
     return np.asarray(status[groups.heads], np.uint8)
+
+
+def _failed_steps(groups: _Groups) -> Ints:
+    """Chains that are nothing but a step of the run directly around them, and failed."""
+    own, tree = groups.spans.facts, groups.tree
+    step = np.flatnonzero((own["role"] == Role.CHAIN) & (own["status"] == Status.FAILED) & (tree.run < 0))
+    if not len(step):
+        return step
+    around = nearest(tree.parent, (tree.run >= 0) | (own["role"] == Role.TOOL))[step]
+    found: Ints = step[(around >= 0) & (own["role"][around] != Role.TOOL)]
+    return found
 
 
 def _events(runs: Columns, groups: _Groups) -> None:
@@ -380,7 +413,7 @@ def _told_by(span_key: NDArray[np.uint64], run_key: NDArray[np.uint64], use: Use
 
 
 def _explanations(groups: _Groups, calls: _Calls, enriched: Columns, runs: Columns) -> Columns:
-    """For failed runs the failed call directly below that explains it: the latest model call, else the latest tool call.
+    """For failed runs the failed call directly below that explains it: the latest model call, else the latest tool call, else a step.
 
     A failure after which the run's model answered again was overcome, and explains nothing.
     """
@@ -397,11 +430,16 @@ def _explanations(groups: _Groups, calls: _Calls, enriched: Columns, runs: Colum
     chosen[calls.group[failed[order]]] = failed[order]
     group = np.flatnonzero(chosen >= 0)
     told = _told_by(rows["span_key"][chosen[group]], groups.keys[group], Use.ERROR)
+    step = _failed_steps(groups)
+    step = step[np.argsort(own["ended_us"][step], kind="stable")]
+    step = step[(chosen[groups.owner[step]] < 0) & (runs["status"][groups.owner[step]] == Status.FAILED)]
+    steps = _told_by(own["span_key"][step], groups.keys[groups.owner[step]], Use.ERROR)
+    steps["rank"] -= np.arange(len(step), dtype=np.uint32)
     # What the call itself does not say, the span that repeats it may.
     telling = np.flatnonzero(np.isin(enriched["call_key"], told["span_key"]))
     repeats = _told_by(enriched["span_key"][telling], enriched["run_key"][telling], Use.ERROR)
     repeats["rank"] = repeats["rank"] + np.uint32(1)
-    return Columns.joined(told, repeats)
+    return Columns.joined(told, repeats, steps)
 
 
 def _deepest_first(parent: Ints) -> list[Ints]:

@@ -141,6 +141,8 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
     above = nearest(parent, _is_run(role))
     fold = _fold(nodes.facts, role, around, above, name)
+    if parent is not nodes.parent:
+        fold = _emptied(role, fold, around, nearest(nodes.parent, _is_run(role) | is_tool))
     fallback = _fallback_roots(role, nodes.is_root, parent)
     runs = _is_run(role) | fallback
     itself = np.arange(len(parent))
@@ -234,7 +236,10 @@ def _fold(facts: Columns, role: Ints, around: Ints, above: Ints, name: NDArray[n
     # Only what stands directly inside (no tool call between) can be the same run.
     inside = np.where(_is_run(role) & (above >= 0) & (around == above), above, -1)
     same = (inside >= 0) & (name != 0)
-    same[same] = is_run[inside[same]] & (name[same] == name[inside[same]])
+    same[same] = name[same] == name[inside[same]]
+    # A graph may have a part of its own name; what two instrumentations call so is one.
+    both = np.where(same, is_workflow & is_workflow[inside] & (facts["scope_key"] != facts["scope_key"][inside]), False)
+    same &= both | is_run[inside]
     fold = np.where(same, inside, itself)
     fold = settle(fold)
     inside = np.where(same, -1, np.where(inside >= 0, fold[inside], -1))
@@ -249,6 +254,16 @@ def _fold(facts: Columns, role: Ints, around: Ints, above: Ints, name: NDArray[n
     one &= ~works[outermost]
     fold = np.where(one, only, np.where(repeats, inside, fold))
     return settle(fold)
+
+
+def _emptied(role: Ints, fold: Ints, around: Ints, at_first: Ints) -> Ints:
+    """The folds, with wrappers whose one run was found to be another's: they are that run, too.
+
+    `around` and `at_first` are the nearest run or tool call now, and before anything was found to be the same as something else.
+    """
+    runs, wrapper = np.flatnonzero(role == Role.RUN), (role == Role.WORKFLOW) & (fold == np.arange(len(role)))
+    (below, _), (had, run) = _runs_below(runs, around, wrapper), _runs_below(runs, at_first, wrapper)
+    return settle(np.where(wrapper & (below == 0) & (had == 1), run, fold))
 
 
 def _at_work(facts: Columns, role: Ints, around: Ints, only: Ints, wrapper: Bools) -> Bools:

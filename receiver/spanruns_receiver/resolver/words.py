@@ -114,6 +114,8 @@ class Words:
         vague = (typed < 0) | (is_other[typed] if len(is_other) else True)
         source = np.where(typed >= 0, typed, messaged)
         source = np.where(vague & (explained >= 0), explained, source)
+        # A failure that only the call tells of is told in its words, even if it knows no type.
+        source = np.where(source < 0, self._first((self._use == Use.ERROR) & says), source)
         ill = np.isin(self.runs["status"], (Status.FAILED, Status.CANCELLED))
         source, messaged = np.where(ill, source, -1), np.where(ill, messaged, -1)
         kinds: Labels = self._said("error_type", source)

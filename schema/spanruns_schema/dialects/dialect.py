@@ -71,6 +71,7 @@ class Dialect:
     records: Mapping[str, Record] = field(default_factory=dict)  # by the name of the event
     failed: Sequence[When] = ()
     cancelled: Sequence[When] = ()
+    ok_is_default: bool = False
     json_values: bool = False
     frameworks: Sequence[str] = ()
     operations: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -97,7 +98,7 @@ def _parse(name: str, text: str) -> Dialect:
 
 
 def _dialect(name: str, data: dict[str, Any]) -> Dialect:
-    known = {"detect", "strip", "order", "roles", "fields", "marker", "failed", "cancelled", "records"}
+    known = {"detect", "strip", "order", "roles", "fields", "marker", "failed", "cancelled", "ok_is_default", "records"}
     known |= {"operations", "providers", "json_values", "frameworks"}
     if unknown := data.keys() - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
@@ -119,6 +120,7 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         records={event: _record(said) for event, said in data.get("records", {}).items()},
         failed=[_when(item) for item in data.get("failed", ())],
         cancelled=[_when(item) for item in data.get("cancelled", ())],
+        ok_is_default=bool(data.get("ok_is_default", False)),
         json_values=bool(data.get("json_values", False)),
         frameworks=data.get("frameworks", ()),
         operations=data.get("operations", {}),

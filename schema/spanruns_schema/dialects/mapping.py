@@ -114,7 +114,7 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         **_shared(mapping),
         "status": f"multiIf({field('run_status')} != '', {field('run_status')}, cancelled_, 'cancelled', "
         "failed_, 'failed', is_ok_, 'success', '')",
-        "error_type": "multiIf(NOT (failed_ OR cancelled_), '', type_ != '', type_, '_OTHER')",
+        "error_type": "multiIf(NOT (failed_ OR cancelled_), '', type_ != '' OR cancelled_, type_, '_OTHER')",
         "error_message": "if(failed_ OR cancelled_, text_, '')",
     }
     kind, message = field("error_type"), field("error_message")
@@ -125,13 +125,15 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "said_": f"if({message} = '' OR {kind} NOT IN ({_list(GENERAL_TYPES)}), '', extract(message_, {quote(TYPE_IN_MESSAGE)}))",
         "type_": f"if(said_ != '', said_, {kind})",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
-        "said_failed_": mapping.failed(),
-        "said_cancelled_": f"StatusCode NOT IN ('Error', 'STATUS_CODE_ERROR') AND {mapping.cancelled()}",
-        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ AND NOT said_cancelled_",
+        "said_failed_": mapping.says(lambda dialect: dialect.failed),
+        "is_error_": "StatusCode IN ('Error', 'STATUS_CODE_ERROR')",
+        "said_cancelled_": f"NOT is_error_ AND {mapping.says(lambda dialect: dialect.cancelled)}",
+        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ AND NOT said_cancelled_ "
+        f"AND NOT {_ok_is_default(dialects)}",
     }
     outcome = {
         "cancelled_": f"NOT is_ok_ AND (match(type_, {quote(CANCELLED)}) OR match(text_, {quote(CANCELLED_TEXT)}) OR said_cancelled_)",
-        "failed_": "(StatusCode IN ('Error', 'STATUS_CODE_ERROR') OR said_failed_ OR "
+        "failed_": "(is_error_ OR said_failed_ OR "
         f"(SpanAttributes['error.type'] != '' AND NOT is_ok_)) AND NOT (match(type_, {quote(CONTROL_FLOW)}) "
         f"OR match(text_, {quote(CONTROL_FLOW)}))",
     }
@@ -187,6 +189,12 @@ def event_facts_select(dialects: Sequence[Dialect]) -> str:
         "OR startsWith(LogAttributes['event.name'], 'spanruns.run.'))",
         f"event_ IN ({events}) AND length(ref_) = 49 AND getSetting('log_comment') != '{FACTS_WRITTEN}'",
     )
+
+
+def _ok_is_default(dialects: Sequence[Dialect]) -> str:
+    """Whether a status of OK says nothing."""
+    names = [dialect.name for dialect in dialects if dialect.ok_is_default]
+    return match_any("dialect", names) if names else "false"
 
 
 LIFECYCLE = ("queued", "started", "heartbeat", "waiting", "resumed", "progress")
@@ -418,17 +426,14 @@ class RowMapping:
         """Alias and expression of what was derived from fields."""
         return self._derived
 
-    def failed(self) -> str:
-        """Whether the dialect's own word says that the span failed."""
-        return self._any([(dialect, when) for dialect in [*self._dialects, self._base] for when in dialect.failed])
-
-    def cancelled(self) -> str:
-        """Whether the dialect's own word says that the span, unless its status is an error, was cancelled."""
-        return self._any([(dialect, when) for dialect in [*self._dialects, self._base] for when in dialect.cancelled])
-
-    def _any(self, rules: Sequence[tuple[Dialect, When]]) -> str:
-        met = [every([*self._mine(dialect), *self._when(dialect, when)]) for dialect, when in rules]
-        return f"({' OR '.join(met)})" if met else "false"
+    def says(self, of: Callable[[Dialect], Sequence[When]]) -> str:
+        """Whether the span meets one of these conditions of its dialect, or of the base."""
+        rules = [
+            every([*self._mine(dialect), *self._when(dialect, when)])
+            for dialect in [*self._dialects, self._base]
+            for when in of(dialect)
+        ]
+        return f"({' OR '.join(rules)})" if rules else "false"
 
     def provider(self) -> str:
         """The provider of the model; empty where the value names a framework."""

@@ -26,6 +26,7 @@ from spanruns_schema.dialects.mapping import (
     content_records,
 )
 from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
+from spanruns_schema.dialects.sql import is_number
 
 Kind = Literal[
     "slot", "inside", "resource", "prefix", "event", "last_event", "span_name", "own_name", "scope", "status_message"
@@ -88,6 +89,7 @@ class DialectProgram(NamedTuple):
     roles: tuple[tuple[bytes, Rule], ...]
     failed: tuple[Rule, ...]
     cancelled: tuple[Rule, ...]
+    ok_is_default: bool
     markers: tuple[Rule, ...]
     marker_parent: tuple[Source, ...]
     fields: Mapping[str, tuple[Source, ...]]
@@ -240,6 +242,7 @@ class _Compiler:
             ),
             failed=tuple(self._when(of, when) for of in own for when in of.failed),
             cancelled=tuple(self._when(of, when) for of in own for when in of.cancelled),
+            ok_is_default=dialect.ok_is_default,
             markers=tuple(self._when(of, marker.when) for of, marker in markers),
             marker_parent=self._sources([marker.parent for _, marker in markers]),
             fields={name: self._sources(slots.sources(name)) for name in names},
@@ -296,4 +299,4 @@ def _translated(names: Sequence[Mapping[str, Sequence[str]]]) -> dict[bytes, byt
 
 
 def _json_path(path: str) -> tuple[str | int, ...]:
-    return tuple(int(step) if step.isdigit() else step for step in path.split("."))
+    return tuple(int(step) if is_number(step) else step for step in path.split("."))

@@ -92,9 +92,14 @@ def under_prefix(attributes: str, prefix: str) -> str:
 
 
 def raw_at(value: str, path: str) -> str:
-    """What stands at a dotted path (numbers count from 1) inside a JSON value, as it stands there."""
-    steps = ", ".join(step if step.isdigit() else quote(step) for step in path.split("."))
+    """What stands at a dotted path inside a JSON value, as it stands there; numbers count from 1, or from the end: -1 is the last."""
+    steps = ", ".join(step if is_number(step) else quote(step) for step in path.split("."))
     return f"JSONExtractRaw({value}, {steps})"
+
+
+def is_number(step: str) -> bool:
+    """Whether a step of a path is a number, no key."""
+    return step.removeprefix("-").isdigit()
 
 
 def decoded(raw: str) -> str:

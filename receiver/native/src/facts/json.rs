@@ -10,10 +10,10 @@ const MAX_NESTING: usize = 256;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const LINE_SEPARATORS: [&[u8]; 2] = [b"\xe2\x80\xa8", b"\xe2\x80\xa9"];
 
-/// One step of a path: a member's name, or its number from 1 on.
+/// One step of a path: a member's name, or its number from 1 on, or from the end: -1 is the last.
 pub enum Step {
     Key(Vec<u8>),
-    Number(usize),
+    Number(i64),
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -115,10 +115,19 @@ impl Document {
                 }
                 None
             }
-            (Kind::Array, Step::Number(number)) => self.members(place).nth(number.checked_sub(1)?),
-            (Kind::Object, Step::Number(number)) => self.members(place).nth(number.checked_sub(1)? * 2 + 1),
+            (Kind::Array, Step::Number(number)) => self.numbered(place, *number, 1),
+            (Kind::Object, Step::Number(number)) => self.numbered(place, *number, 2),
             _ => None,
         }
+    }
+
+    /// The value of that number; `width` nodes make one member.
+    fn numbered(&self, place: usize, number: i64, width: usize) -> Option<usize> {
+        let first = match usize::try_from(number) {
+            Ok(number) => number.checked_sub(1)?,
+            Err(_) => (self.members(place).count() / width).checked_sub(usize::try_from(-number).ok()?)?,
+        };
+        self.members(place).nth(first * width + width - 1)
     }
 
     /// A string decoded, nothing for null, else JSON.

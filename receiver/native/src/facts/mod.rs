@@ -393,7 +393,7 @@ impl<'r> Maker<'_, 'r> {
         let (kind, message) = self.error();
         let said_failed = row.meets_any(&row.dialect.failed);
         let said_cancelled = code != b"Error" && row.meets_any(&row.dialect.cancelled);
-        let ok = code == b"Ok" && !said_failed && !said_cancelled;
+        let ok = code == b"Ok" && !said_failed && !said_cancelled && !row.dialect.ok_is_default;
         let cancelled = !ok
             && (said_cancelled
                 || !kind.is_empty() && self.program.cancelled.is_match(&kind)
@@ -411,7 +411,7 @@ impl<'r> Maker<'_, 'r> {
             _ => Cow::Borrowed(b""),
         };
         if failed || cancelled {
-            fact.error_type = if kind.is_empty() { Cow::Borrowed(b"_OTHER") } else { kind };
+            fact.error_type = if kind.is_empty() && !cancelled { Cow::Borrowed(b"_OTHER") } else { kind };
             fact.error_message = message;
         }
     }

@@ -46,7 +46,7 @@ struct GivenSource {
 
 #[derive(FromPyObject)]
 enum GivenStep {
-    Number(usize),
+    Number(i64),
     Key(String),
 }
 
@@ -66,6 +66,7 @@ struct GivenDialect {
     roles: Vec<(Vec<u8>, Vec<GivenCondition>)>,
     failed: Vec<Vec<GivenCondition>>,
     cancelled: Vec<Vec<GivenCondition>>,
+    ok_is_default: bool,
     markers: Vec<Vec<GivenCondition>>,
     marker_parent: Vec<GivenSource>,
     fields: HashMap<String, Vec<GivenSource>>,
@@ -270,6 +271,7 @@ pub struct Dialect {
     pub roles: Vec<(Role, Rule)>,
     pub failed: Vec<Rule>,
     pub cancelled: Vec<Rule>,
+    pub ok_is_default: bool,
     pub markers: Vec<Rule>,
     pub marker_parent: Sources,
     pub fields: Fields,
@@ -440,6 +442,7 @@ impl Dialect {
             roles,
             failed: rules(given.failed, names)?,
             cancelled: rules(given.cancelled, names)?,
+            ok_is_default: given.ok_is_default,
             markers: rules(given.markers, names)?,
             marker_parent: names.sources(given.marker_parent)?,
             fields: Fields::new(given.fields, names)?,

@@ -48,6 +48,28 @@ def test_what_begins_after_the_run_around_it_is_not_part_of_it() -> None:
     ]  # fmt: skip
 
 
+def test_what_failed_starts_nothing_after_its_end() -> None:
+    """Neither itself nor in spans of the service's own, which go with the runs in them; what did not fail may do that in the background."""
+    facts = facts_of(
+        f"""
+        run first
+          model gpt
+          none background started_us={START_US + 900_000} scope_key=9
+            run second started_us={START_US + 901_000}
+          chain broken status=2 started_us={START_US + 900_000} ended_us={START_US + 901_000}
+            run third started_us={START_US + 902_000}
+            none later started_us={START_US + 902_000} scope_key=9
+              run fourth started_us={START_US + 903_000}
+              run fifth started_us={START_US + 904_000}
+        """
+    )
+    found = nodes(Columns.of(facts))
+    assert told(grow(found)) == [
+        "run", "call of 1", "inside 1", "run under 1", "inside 1", "run", "nothing", "run", "run",
+    ]  # fmt: skip
+    assert found.parent.tolist()[6:] == [-1, 6, 6]
+
+
 def test_a_run_of_our_own_instrumentation_may_begin_late(bench: Bench) -> None:
     """What a service itself starts in the background is that run's, although it has ended."""
     facts = facts_of(

@@ -50,6 +50,35 @@ TREES = {
             *["part of 1", "repeats 3", "repeats 4"],
         ],
     ),
+    "a wrapper whose agent was seen by another is that agent": (
+        """
+        none request
+          run chat scope_key=1
+            model gpt scope_key=1 same_key=5
+          workflow flow scope_key=2
+            run chat scope_key=2
+            model gpt scope_key=2 same_key=5
+        """,
+        ["nothing", "run", "call of 2", "part of 2", "part of 2", "repeats 3"],
+    ),
+    "a graph seen by two is one, however many of its agents are known to be": (
+        """
+        workflow map scope_key=1
+          workflow map scope_key=2
+            run one scope_key=2
+              model gpt scope_key=2 same_key=5
+          run one scope_key=1
+            model gpt scope_key=1 same_key=5
+          run two scope_key=1
+            model gpt scope_key=1 same_key=6
+          workflow map scope_key=1
+            run three scope_key=1
+        """,
+        [
+            *["workflow", "part of 1", "run under 1", "call of 3", "part of 3", "repeats 4"],
+            *["run under 1", "call of 7", "part of 10", "run under 1"],
+        ],
+    ),
     "two trees of one agent, neither inside the other": (
         """
         none request

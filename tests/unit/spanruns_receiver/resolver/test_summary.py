@@ -293,6 +293,19 @@ def test_a_call_that_failed_in_its_repeat_only() -> None:
         ("run a\n  tool t status=3 ended_us=1750000000900000", Status.CANCELLED),
         ("run a\n  tool t status=3 ended_us=1750000000010000\n  tool u", Status.SUCCESS),
         ("run a ended_us=1750000009000000\n  tool t status=3", Status.SUCCESS),
+        ("run a\n  model m ended_us=1750000000200000\n    tool t status=3", Status.CANCELLED),
+        ("run a\n  tool u ended_us=1750000000200000\n    run b status=3", Status.SUCCESS),
+        ("run a\n  model m status=2", Status.FAILED),
+        ("run a has_output=1\n  model m status=2", Status.SUCCESS),
+        ("run a status=1\n  model m status=2", Status.SUCCESS),
+        ("workflow w\n  model m status=2", Status.SUCCESS),
+        ("run a\n  model m status=2\n  model m", Status.SUCCESS),
+        ("run a\n  tool t\n    run b\n      model m status=2", Status.SUCCESS),
+        ("run a ended_us=1750000009000000\n  model m status=2", Status.SUCCESS),
+        ("run a\n  chain c status=2", Status.FAILED),
+        ("run a has_output=1\n  chain c status=2", Status.SUCCESS),
+        ("run a\n  chain c status=2\n  model m", Status.SUCCESS),
+        ("run a\n  tool t\n    chain c status=2", Status.SUCCESS),
         ("run a event=1", Status.RUNNING),
         ("run a event=2 event_us=1750000000000000", Status.QUEUED),
         ("run a event=4 event_us=1750000000002000", Status.WAITING),
@@ -306,7 +319,7 @@ def test_a_call_that_failed_in_its_repeat_only() -> None:
     ],
 )
 def test_status_of_a_run(outline: str, status: Status) -> None:
-    """A run's own word, else its wrapper's, else cancelled with its last call; without an end, what its events say."""
+    """A run's own word, else its wrapper's, else cancelled with its last call, failed with its model; without an end, what its events say."""
     assert runs_of(resolve(facts_of(outline)))[0]["status"] == status
 
 

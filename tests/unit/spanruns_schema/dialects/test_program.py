@@ -29,6 +29,8 @@ ONE = Dialect(
     strip_prefix=["run "],
     marker=Marker({"one.json#a": ["$span_name"]}, "one.parent"),
     json_values=True,
+    cancelled=[{"one.json#a.-1": [""]}],
+    ok_is_default=True,
     operations={"chat": ["talk"]},
 )
 BASE_DIALECT = Dialect(
@@ -71,7 +73,8 @@ def test_every_part_of_a_dialect() -> None:
                     ),
                 ),
                 failed=(base_fails,),
-                cancelled=(),
+                cancelled=((Condition(Source("inside", json, path=("a", -1)), Patterns((b"",), False, (), ())),),),
+                ok_is_default=True,
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
                 fields={
@@ -97,6 +100,7 @@ def test_every_part_of_a_dialect() -> None:
                 roles=(),
                 failed=(base_fails,),
                 cancelled=(),
+                ok_is_default=False,
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
                 fields={
