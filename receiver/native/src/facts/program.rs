@@ -58,6 +58,13 @@ struct GivenCondition {
 }
 
 #[derive(FromPyObject)]
+struct GivenImplied {
+    rule: Vec<GivenCondition>,
+    apart: Vec<String>,
+    provider: Vec<u8>,
+}
+
+#[derive(FromPyObject)]
 struct GivenDialect {
     name: Vec<u8>,
     json_values: bool,
@@ -65,6 +72,7 @@ struct GivenDialect {
     bare: HashMap<Vec<u8>, u32>,
     roles: Vec<(Vec<u8>, Vec<GivenCondition>)>,
     failed: Vec<Vec<GivenCondition>>,
+    implied: Vec<GivenImplied>,
     markers: Vec<Vec<GivenCondition>>,
     marker_parent: Vec<GivenSource>,
     fields: HashMap<String, Vec<GivenSource>>,
@@ -106,6 +114,7 @@ pub struct Given {
     internal_tag: String,
     general_types: Vec<Vec<u8>>,
     no_models: Vec<Vec<u8>>,
+    model_place: String,
     stack: String,
     type_in_message: String,
     text_after_type: String,
@@ -171,10 +180,17 @@ fields! {
     agent_name workflow_name agent_id agent_version tool_name tool_call_id tool_type arguments result operation model
     requested_model provider response_id time_to_first_chunk_s time_to_first_chunk_ms input output input_tokens output_tokens cache_read_tokens cache_write_tokens
     reasoning_tokens audio_input_tokens audio_output_tokens audio_cache_read_tokens image_input_tokens image_output_tokens
-    image_cache_read_tokens cache_read_apart cache_write_apart reasoning_apart audio_input_apart audio_output_apart
+    image_cache_read_tokens total_tokens
     cost_usd session_id user_id tags workspace environment error_type error_message run_id
     parent_run_id run_kind trigger trigger_detail run_status queued_at waiting_ms waiting_for parameters
     rows_processed progress_done progress_total dry_run sla_ms spans_reported heartbeat_interval_ms
+}
+
+/// What a row that meets the rule does not say itself: fields that its sums leave apart; its provider, if not empty.
+pub struct Implied {
+    pub rule: Rule,
+    pub apart: Vec<String>,
+    pub provider: Vec<u8>,
 }
 
 /// How rows of one dialect are read.
@@ -184,6 +200,7 @@ pub struct Dialect {
     pub affixes: Vec<Affix>,
     pub roles: Vec<(Role, Rule)>,
     pub failed: Vec<Rule>,
+    pub implied: Vec<Implied>,
     pub markers: Vec<Rule>,
     pub marker_parent: Vec<Source>,
     pub fields: Fields,
@@ -238,6 +255,7 @@ pub struct Program {
     pub internal_tag: Regex,
     pub general_types: Vec<Vec<u8>>,
     pub no_models: Vec<Vec<u8>>,
+    pub model_place: Regex,
     pub stack: Regex,
     pub type_in_message: Regex,
     pub text_after_type: Regex,
@@ -258,6 +276,7 @@ impl Program {
             internal_tag: regex(&given.internal_tag)?,
             general_types: given.general_types,
             no_models: given.no_models,
+            model_place: regex(&given.model_place)?,
             stack: regex(&given.stack)?,
             type_in_message: regex(&given.type_in_message)?,
             text_after_type: regex(&given.text_after_type)?,
@@ -354,6 +373,7 @@ impl Dialect {
             affixes: given.affixes,
             roles,
             failed: rules(given.failed, names)?,
+            implied: given.implied.into_iter().map(|said| names.implied(said)).collect::<PyResult<_>>()?,
             markers: rules(given.markers, names)?,
             marker_parent: names.sources(given.marker_parent)?,
             fields: Fields::new(given.fields, names)?,
@@ -383,6 +403,10 @@ impl Names {
             })
         });
         conditions.collect()
+    }
+
+    fn implied(&mut self, given: GivenImplied) -> PyResult<Implied> {
+        Ok(Implied { rule: self.rule(given.rule)?, apart: given.apart, provider: given.provider })
     }
 
     fn source(&mut self, given: GivenSource) -> PyResult<Source> {

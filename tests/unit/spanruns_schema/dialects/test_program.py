@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from spanruns_schema.dialects import BASE, Dialect, load
-from spanruns_schema.dialects.dialect import Marker, Role
+from spanruns_schema.dialects import load
+from spanruns_schema.dialects.dialect import BASE, Dialect, Implied, Marker, Role
 from spanruns_schema.dialects.program import (
     Affix,
     Condition,
     DialectProgram,
+    ImpliedProgram,
     Patterns,
     RowProgram,
     Source,
@@ -27,6 +28,7 @@ ONE = Dialect(
         "model": ["event:e/one.model", "last_event:e/k"],
     },
     strip_prefix=["run "],
+    implied=[Implied({"one.kind": ["m"]}, ["reasoning_tokens"], "openai")],
     marker=Marker({"one.json#a": ["$span_name"]}, "one.parent"),
     json_values=True,
     operations={"chat": ["talk"]},
@@ -52,6 +54,7 @@ def test_every_part_of_a_dialect() -> None:
     affixes = (Affix(b"run ", False), Affix(b".end", True))
     base_fails = (Condition(Source("slot", failed), Patterns((b"yes",), False, (), ())),)
     marker = (Condition(Source("inside", json, path=("a",)), Patterns((b"$span_name",), False, (), ()), affixes),)
+    is_model = Condition(Source("slot", kind), Patterns((b"m",), False, (), ()))
     name = Source("slot", own)
     model = (Source("resource", name=b"g.model"), Source("status_message"))
     assert found == RowProgram(
@@ -71,6 +74,7 @@ def test_every_part_of_a_dialect() -> None:
                     ),
                 ),
                 failed=(base_fails,),
+                implied=(ImpliedProgram((is_model,), ("reasoning_tokens",), b"openai"),),
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
                 fields={
@@ -95,6 +99,7 @@ def test_every_part_of_a_dialect() -> None:
                 bare={},
                 roles=(),
                 failed=(base_fails,),
+                implied=(),
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
                 fields={
