@@ -3,7 +3,7 @@
     python benchmarks/bench_resolve.py [--spans 200000] [--full] [--profile]
 
 `--full` takes 1,000,000 spans in 50,000 traces. Blocks of 1,000 traces are decoded and inserted as the receiver does it, and
-after every four of them the resolver makes a pass, as its loop does: it looks for new facts and resolves their traces. CPU is
+after every two of them the resolver makes a pass, as its loop does: it looks for new facts and resolves their traces. CPU is
 counted by phase; merges, which are all tables' and run beside any phase, apart. What a process does once (imports, reading prices)
 is done before. The same raw blocks also go into a table as the Collector's ClickHouse exporter makes it, which is left unmerged.
 """
@@ -38,7 +38,7 @@ from benchmarks import spans
 
 SPANS_PER_TRACE = 20
 TRACES_PER_BLOCK = 1_000
-BLOCKS_PER_PASS = 4
+BLOCKS_PER_PASS = 2
 FULL = 1_000_000
 EXPORTER = (
     (Path(__file__).parents[1] / "tests" / "fixtures" / "collector" / "current.sql")

@@ -30,7 +30,8 @@ SELECT max(n) AS most, sum(n) AS every FROM
 
 @dataclass(frozen=True)
 class Sample:
-    """The process at one moment; `lag_s` is the mean from arrival to stored of what was stored since the moment before."""
+    """The process at one moment; `lag_s` is the mean from arrival to stored of what was stored since the moment before, `unresolved` the
+    number of spans that are stored and not yet in runs and calls."""
 
     seconds: float
     rss_mb: float
@@ -38,6 +39,7 @@ class Sample:
     cpu_cores: float
     spool_mb: float
     lag_s: float
+    unresolved: int
     parts: int
     most_parts: int
 
@@ -82,7 +84,10 @@ def _soak(up: Served, seconds: float, rate: float) -> list[Sample]:
     samples: list[Sample] = []
     before, before_cpu, began = up.metrics(), up.watched.cpu_s(), time.monotonic()
     at = began
-    print(f"{'s':>5} {'RSS MB':>7} {'spans/s':>8} {'cores':>6} {'spool MB':>9} {'lag s':>7} {'parts':>6} {'most':>5}")
+    print(
+        f"{'s':>5} {'RSS MB':>7} {'spans/s':>8} {'cores':>6} {'spool MB':>9} {'lag s':>7} {'unresolved':>10} "
+        f"{'parts':>6} {'most':>5}"
+    )
     sender.go()
     while sender.running():
         time.sleep(EVERY_S)
@@ -95,6 +100,7 @@ def _soak(up: Served, seconds: float, rate: float) -> list[Sample]:
             cpu_cores=(cpu - before_cpu) / (now - at),
             spool_mb=found["spool_bytes"] / 2**20,
             lag_s=_gained("lag_seconds_sum", before, found) / max(1.0, _gained("lag_seconds_count", before, found)),
+            unresolved=int(found['batch_rows_sum{table="span_facts"}'] - found["resolver_facts"]),
             parts=int(parts["every"]),
             most_parts=int(parts["most"]),
         )
@@ -102,7 +108,7 @@ def _soak(up: Served, seconds: float, rate: float) -> list[Sample]:
         before, before_cpu, at = found, cpu, now
         print(
             f"{sample.seconds:5.0f} {sample.rss_mb:7.0f} {sample.stored_per_s:8.0f} {sample.cpu_cores:6.2f} "
-            f"{sample.spool_mb:9.1f} {sample.lag_s:7.2f} {sample.parts:6} {sample.most_parts:5}",
+            f"{sample.spool_mb:9.1f} {sample.lag_s:7.2f} {sample.unresolved:10} {sample.parts:6} {sample.most_parts:5}",
             flush=True,
         )
     sent = sender.result()

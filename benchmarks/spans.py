@@ -41,9 +41,9 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz "
 
 
 def request(traces: int, seed: int, start_ns: int) -> bytes:
-    """One request with `traces` whole traces that began at `start_ns`; the same for the same arguments."""
+    """One request with `traces` whole traces that began within a second from `start_ns`; the same for the same arguments."""
     rng = random.Random(seed)
-    spans = [span for _ in range(traces) for span in _trace(rng, start_ns)]
+    spans = [span for _ in range(traces) for span in _trace(rng, start_ns + rng.randrange(10**9))]
     scope = ScopeSpans(spans=spans)
     scope.scope.name, scope.scope.version = "bench", "1.0"
     resource = Resource(attributes=[_text(key, value) for key, value in _RESOURCE.items()])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import unquote, urlsplit
 
-from spanruns import _guard
+from spanruns import _guard, _variables
 
 ContentMode = Literal["full", "no_tool_content", "metadata_only"]
 MaskCallback = Callable[[str, str], str]
@@ -129,6 +129,8 @@ def script_name() -> str:
 def from_environment(env: Mapping[str, str] | None = None, **given: Any) -> Settings:
     """Read the environment; `given` (those that are not None) wins over it."""
     env = os.environ if env is None else env
+    with _guard.guarded("looking for misnamed variables"):
+        _variables.tell_misnamed(env)
     given = {key: value for key, value in given.items() if value is not None}
     urls = signal_urls(env, given.pop("endpoint", None))
     values = {key: value for key, value in _read(env).items() if value is not None}

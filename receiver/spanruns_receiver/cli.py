@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import typer
 from spanruns_schema.errors import ConfigError, SpanrunsError
 
 from spanruns_receiver import commands
+from spanruns_receiver.variables import misnamed
 
 
 def create_app() -> typer.Typer:
@@ -29,6 +31,8 @@ def create_app() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave the process: 0 done, 1 failed, 2 what was asked for cannot be."""
+    for line in misnamed(os.environ):
+        print(f"spanruns: {line}", file=sys.stderr)
     try:
         create_app()(args=arguments, prog_name="spanruns")
     except SpanrunsError as error:

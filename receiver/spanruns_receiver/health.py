@@ -58,7 +58,10 @@ class Metrics:
         self.stored_rows = self._counter("stored_rows", "Rows inserted", "table")
         self.resolver_passes = self._gauge("resolver_passes", "Passes of the resolver since the start")
         self.resolver_facts = self._gauge("resolver_facts", "Facts resolved since the start")
-        self.resolver_failures = self._gauge("resolver_failures", "Passes that the store did not let through")
+        self.resolver_failures = self._gauge(
+            "resolver_failures", "Passes that failed, and traces that cannot be resolved"
+        )
+        self.resolver_waiting = self._gauge("resolver_waiting_traces", "Traces with facts that are not resolved yet")
         self.decoder = Info(_PREFIX + "decoder", "Which decoder is in use", registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -73,6 +73,9 @@ class _Resolver(Protocol):
     resolved_facts: int
     failures: int
 
+    @property
+    def waiting(self) -> int: ...
+
     def run_forever(self, stop: threading.Event) -> None: ...
 
     def poke(self) -> None: ...
@@ -200,6 +203,7 @@ class Process:
         metrics.resolver_passes.set_function(lambda: resolver.passes)
         metrics.resolver_facts.set_function(lambda: resolver.resolved_facts)
         metrics.resolver_failures.set_function(lambda: resolver.failures)
+        metrics.resolver_waiting.set_function(lambda: resolver.waiting)
         stop = threading.Event()
         thread = threading.Thread(target=resolver.run_forever, args=(stop,), name="resolver", daemon=True)
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from http.client import HTTPException
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.request import urlopen
 
 from spanruns_schema.engine import error_of, insert_statement, with_settings
 from spanruns_schema.errors import ConfigError, StoreError, StoreUnavailable
 from spanruns_schema.store import DATABASE, Parameter, Parameters, Settings, literal, without_credentials
 
 AUTHENTICATION_FAILED = 516
+
+GREETING_S = 20.0
+"""How long a server may take to answer at all. Statements may take longer, some of the schema's do."""
 
 
 class ServerStore:
@@ -41,6 +47,7 @@ class ServerStore:
                 f"store {without_credentials(url)!r} names no host: use clickhouse://user:password@host:8123/database"
             )
         database = parts.path.strip("/") or DATABASE
+        _await_greeting(parts)
         try:
             client = clickhouse_connect.get_client(
                 host=parts.hostname,
@@ -127,6 +134,22 @@ class ServerStore:
             return getattr(self._client, method)(*args, **kwargs)
         except ClickHouseError as error:
             raise _translated(error) from error
+
+
+def _await_greeting(parts: SplitResult) -> None:
+    """Return when anything at all is answered, or nothing listens, which the driver says better.
+
+    The driver has one limit for everything, and how often a long statement shows that it is alive follows from that.
+    """
+    scheme, port = ("https", 8443) if parts.scheme == "clickhouses" else ("http", 8123)
+    host = parts.netloc.rpartition("@")[2]
+    address = host if parts.port else f"{host.removesuffix(':')}:{port}"
+    try:
+        with suppress(HTTPException, ValueError), urlopen(f"{scheme}://{address}/ping", timeout=GREETING_S):  # noqa: S310
+            pass
+    except OSError as error:  # URLError is one, and holds what came while connecting
+        if isinstance(getattr(error, "reason", error), TimeoutError):
+            raise StoreUnavailable(f"ClickHouse at {address} has not answered within {GREETING_S:g} s") from error
 
 
 class _Verbatim:

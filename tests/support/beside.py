@@ -31,7 +31,6 @@ REQUESTS: dict[Signal, type[ExportTraceServiceRequest | ExportLogsServiceRequest
     "traces": ExportTraceServiceRequest,
     "logs": ExportLogsServiceRequest,
 }
-CONTENTS = {"input", "output", "arguments", "result"}
 LIVE_TRACE = 0xBEEF
 
 
@@ -104,17 +103,7 @@ def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
         for row in found[table]:
             if "tags" in row:
                 row["tags"].sort()
-            row |= {name: _sorted(row[name]) for name in CONTENTS & row.keys()}
     return found
-
-
-def _sorted(text: str) -> str:
-    """An object that was put together from attributes has them in their order, which is nobody's promise."""
-    try:
-        told = json.loads(text) if text.startswith('{"') else None
-    except ValueError:  # it was cut
-        return text
-    return json.dumps(dict(sorted(told.items()))) if told else text
 
 
 def settled(store: Store, traces: Mapping[str, list[str]], *, live: bool = True) -> dict[str, list[dict[str, Any]]]:

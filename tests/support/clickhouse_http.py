@@ -35,7 +35,8 @@ USER, PASSWORD = "tester", "p@ss:word/1"
 MAX_URI_BYTES = 1024 * 1024  # http_max_uri_size
 MAX_FIELD_BYTES = 128 * 1024  # http_max_field_value_size
 
-NATIVE = b" FORMAT Native\n"
+INSERT = re.compile(rb"(INSERT .*?)(\sSETTINGS [^\n]*?)?(\sFORMAT \w+)\n", re.DOTALL)
+"""What comes before data; the first line break after the format ends it."""
 
 # What clickhouse-go asks first. It takes the answer for a block of its own revision, whatever the server's.
 HELLO = b"SELECT displayName(), version(), revision(), timezone()"
@@ -100,19 +101,14 @@ class Engine:
             for name, value in sorted(request.settings.items(), key=lambda item: item[0] == "readonly"):
                 escaped = value.replace("\\", "\\\\").replace("'", "\\'")
                 self._ask(connection, f"SET {name} = '{escaped}'")
-            insert, native, block = request.sql.partition(NATIVE)
-            if native and insert.startswith(b"INSERT"):
-                self._insert(connection, insert.decode(), block)
-                return b""
+            if insert := INSERT.match(request.sql):
+                head, clause, form = ((part or b"").decode() for part in insert.groups())
+                # As a server does it: what follows is data to its last byte, and what is wrong with it is told.
+                with as_file(request.sql[insert.end() :]) as file:
+                    return self._ask(connection, f"{head} FROM INFILE '{file}' COMPRESSION 'none'{clause}{form}")
             return self._ask(connection, request.sql, request.format, request.parameters)
         finally:
             connection.close()
-
-    def _insert(self, connection: Any, statement: str, block: bytes) -> None:
-        """As a server does it: what follows the statement is data to its last byte, and what is wrong with it is told."""
-        head, settings, rest = statement.partition("\nSETTINGS")
-        with as_file(block) as file:
-            self._ask(connection, f"{head} FROM INFILE '{file}' COMPRESSION 'none'{settings}{rest} FORMAT Native")
 
     @staticmethod
     def _ask(
@@ -132,6 +128,8 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     engine: Engine
+    database = "default"
+    format = "TabSeparated"
 
     def do_GET(self) -> None:
         if urlsplit(self.path).path in ("/ping", "/") and "query=" not in self.path:
@@ -171,8 +169,8 @@ class Handler(BaseHTTPRequestHandler):
         }
         return Request(
             sql=b"\n".join(part for part in (fields.get("query", "").encode(), body) if part),
-            database=fields.get("database") or "default",
-            format=self.headers.get("X-ClickHouse-Format") or fields.get("default_format") or "TabSeparated",
+            database=fields.get("database") or self.database,
+            format=self.headers.get("X-ClickHouse-Format") or fields.get("default_format") or self.format,
             settings=settings | ({"readonly": "2"} if readonly else {}),
             parameters={
                 name.removeprefix("param_"): value for name, value in fields.items() if name.startswith("param_")
@@ -291,17 +289,22 @@ class ClickHouseProcess:
             self._process = None
 
 
+def serve(engine: Engine, handler: type[Handler] = Handler, *, port: int = 0) -> None:
+    """Print the port, and answer until SIGTERM."""
+    handler.engine = engine
+    server = Server(("127.0.0.1", port), handler)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("directory")
     parser.add_argument("port", nargs="?", type=int, default=0)
     parser.add_argument("version", nargs="?", default="")
     arguments = parser.parse_args()
-    Handler.engine = Engine(arguments.directory, arguments.version)
-    server = Server(("127.0.0.1", arguments.port), Handler)
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    print(server.server_address[1], flush=True)
-    server.serve_forever()
+    serve(Engine(arguments.directory, arguments.version), port=arguments.port)
 
 
 if __name__ == "__main__":

@@ -205,9 +205,7 @@ class OddRequests:
     def _content(self, number: int) -> LogRecord:
         records = content_records(self._dialects)
         event = self._random.choice([*records, "gen_ai.other"])
-        sources = [
-            source for _, held in records.values() for source in (*held.input, *held.output) if source != "$body"
-        ]
+        sources = [source for _, held in records.values() for source in held.sources if source != "$body"]
         held = {source: self._value() for source in self._some(sources, 0.3)}
         body: Any = self._random.choice(
             (None, {}, [], self._value(), {"content": self._value()}, {"message": {"a": 1}})

@@ -6,13 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
-from spanruns_schema.errors import ConfigError, Malformed, SpanrunsError
+from spanruns_schema.errors import ConfigError, Malformed, Overloaded, SpanrunsError
 
 from spanruns_receiver.doors.auth import BearerTokens
 from spanruns_receiver.doors.status import NotOtlp, message_of, retry_info, rpc_status, status_of
@@ -22,8 +22,11 @@ from spanruns_receiver.signals import NAMES, Exporter, Signal, response
 
 _log = logging.getLogger(__name__)
 
-# Concurrent calls of one connection; more wait at the client. What is being sent already takes memory here.
+# Concurrent calls of one connection; more wait at the client.
 _STREAMS_PER_CONNECTION = 128
+# How much of a message is sent before it is read, by calls that wait for a thread. What gRPC finds out by itself to be best for the
+# network is megabytes a call, which nothing here would count.
+_WINDOW_BYTES = 64 * 1024
 # How often, within the time that a message has to come, those that wait for one are looked at.
 _LOOKS_PER_LIMIT = 10
 
@@ -41,13 +44,19 @@ class GrpcDoor:
     def __init__(self, exporter: Exporter, settings: Settings) -> None:
         self._pool = ThreadPoolExecutor(settings.door_threads, "grpc-door")
         self._patience = _Patience(settings.body_timeout_s)
+        calls = _Calls(max(settings.max_memory_bytes // _WINDOW_BYTES, settings.door_threads))
         self._server = grpc.server(
             self._pool,
-            handlers=[_Handlers(exporter, BearerTokens(settings.ingest_tokens), self._patience)],
+            handlers=[_Handlers(exporter, BearerTokens(settings.ingest_tokens), self._patience, calls)],
             options=[
                 # A little more than ours, so that a request somewhat too large is told so by us.
                 ("grpc.max_receive_message_length", settings.max_request_bytes + 64 * 1024),
                 ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
+                # It refuses, without a word on when to come back, calls of clients that keep to the limit: those before them may still be
+                # in memory. `_Calls` does it instead.
+                ("grpc.http.overload_protection", 0),
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
                 ("grpc.so_reuseport", int(settings.reuse_port)),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -126,11 +135,50 @@ class _Patience:
                     context.cancel()
 
 
+class _Calls:
+    """How many calls are inside, being handled or waiting for a thread; at most `limit`, of all clients together."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._inside = 0
+        self._lock = threading.Lock()
+
+    def enter(self) -> bool:
+        """Whether one more may come in; it then must leave."""
+        with self._lock:
+            if self._inside >= self._limit:
+                return False
+            self._inside += 1
+            return True
+
+    def leave(self) -> None:
+        """One is over."""
+        with self._lock:
+            self._inside -= 1
+
+
+class _AtOnce(ThreadPoolExecutor):
+    """Runs what it is given in the thread that gives it, gRPC's own: a refusal does not stand in the queue that is too long."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See `Executor.submit`."""
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Methods by name; gRPC answers UNIMPLEMENTED to any other."""
 
-    def __init__(self, exporter: Exporter, tokens: BearerTokens, patience: _Patience) -> None:
-        self._exports = {NAMES[signal].grpc_method: _export(signal, exporter, tokens, patience) for signal in NAMES}
+    def __init__(self, exporter: Exporter, tokens: BearerTokens, patience: _Patience, calls: _Calls) -> None:
+        self._calls = calls
+        self._exports = {
+            NAMES[signal].grpc_method: _export(signal, exporter, tokens, patience, calls) for signal in NAMES
+        }
+        self._refusal = grpc.stream_unary_rpc_method_handler(_refuse(exporter))
 
     def service(self, call: Any) -> Any:
         """The handler of the method that is called.
@@ -141,11 +189,13 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         export = self._exports.get(call.method)
         if export is None:
             return None
+        if not self._calls.enter():
+            return self._refusal
         return grpc.stream_unary_rpc_method_handler(partial(export, time.monotonic()))
 
 
 def _export(
-    signal: Signal, exporter: Exporter, tokens: BearerTokens, patience: _Patience
+    signal: Signal, exporter: Exporter, tokens: BearerTokens, patience: _Patience, calls: _Calls
 ) -> Callable[[float, Iterator[bytes], Any], bytes]:
     def handle(arrived_at: float, messages: Iterator[bytes], context: Any) -> bytes:
         try:
@@ -157,7 +207,21 @@ def _export(
         except Exception as error:
             exporter.refused("grpc", error)
             _abort(context, error)
+        finally:
+            calls.leave()
 
+    return handle
+
+
+def _refuse(exporter: Exporter) -> Callable[[Iterator[bytes], Any], bytes]:
+    """What a call is told that is one too many."""
+
+    def handle(messages: Iterator[bytes], context: Any) -> bytes:
+        error = Overloaded("too many calls wait to be handled")
+        exporter.refused("grpc", error)
+        _abort(context, error)
+
+    handle.experimental_thread_pool = _AtOnce()  # type: ignore[attr-defined]
     return handle
 
 

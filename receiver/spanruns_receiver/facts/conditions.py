@@ -38,6 +38,12 @@ def stripped(around: Iterable[Affix]) -> Text:
 
 
 def under_prefix(attributes: Pairs, prefix: bytes) -> bytes:
-    """All attributes under `prefix`, as one JSON object without it; empty when there is none."""
+    """All attributes under `prefix`, as one JSON object without it, in the order of their numbers and names; empty when there is none."""
     found = [(key[len(prefix) :], value) for key, value in attributes if key.startswith(prefix)]
+    found.sort(key=lambda pair: (_digits(pair[0]), pair[0]))
     return json_text.pairs(found) if found else b""
+
+
+def _digits(key: bytes) -> int:
+    """How many a key begins with: the second comes before the tenth."""
+    return len(key) - len(key.lstrip(b"0123456789"))

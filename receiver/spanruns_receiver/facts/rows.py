@@ -227,7 +227,7 @@ def _record(reading: Reading, row: Row, attributes: Mapping[bytes, bytes], event
 def _contents(
     held: ContentRecord, nothing: Sequence[bytes], row: Row, attributes: Mapping[bytes, bytes]
 ) -> Iterator[Fact]:
-    """What a record holds of its span: it hangs below that, and is known by what it says."""
+    """What a record tells of its span: it hangs below that, and is known by what it says."""
     trace_id, span_id, at = row[1], row[2], row[0] // 1000
     known = {**attributes, b"$body": row[7]}
 
@@ -235,12 +235,13 @@ def _contents(
         values = (known.get(source, b"") for source in sources)
         return next((value for value in values if value not in nothing), b"")
 
-    input_, output = first(held.input), first(held.output)
-    if len(trace_id) == 32 and len(span_id) == 16 and (input_ or output):
+    parts = tuple(map(first, (held.input, held.output, held.error_type, held.error_message)))
+    input_, output, error_type, error_message = parts
+    if len(trace_id) == 32 and len(span_id) == 16 and any(parts):
         yield {
             **_NOTHING,
             "trace_id": trace_id,
-            "span_id": b"%b-%d" % (span_id, zlib.crc32(output, zlib.crc32(input_))),
+            "span_id": b"%b-%d" % (span_id, zlib.crc32(b"".join(parts))),
             "parent_span_id": span_id,
             "event": CONTENT.encode(),
             "event_at": at,
@@ -252,6 +253,8 @@ def _contents(
             "output": cut(output),
             "input_size": len(input_),
             "output_size": len(output),
+            "error_type": error_type,
+            "error_message": cut(error_message),
         }
 
 

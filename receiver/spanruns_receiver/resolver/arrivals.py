@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import NamedTuple
 
 from spanruns_schema.resolving import sql
@@ -14,6 +16,9 @@ from spanruns_receiver.resolver.times import from_us, to_us
 
 OVERLAP_S = 30.0
 """How far back each look goes: an insert becomes visible a little later than the time it carries."""
+
+LOOK_FACTS = 1_000_000
+"""About how many facts one look takes at most: who is behind need not know of all traces at once."""
 
 
 NEVER_S = 9_223_372_036_854
@@ -37,14 +42,18 @@ class Arrivals:
     def __init__(self, store: Store, after: datetime) -> None:
         self._store = store
         self.after = after
+        self.is_behind = False
+        """Whether the last look left something to the next."""
         self._seen: dict[int, int] = {}  # facts seen so far of every insert after that, by its time
 
     def look(self) -> Iterator[Touched]:
-        """Traces with facts that were not there at the last look."""
+        """Traces with facts that were not there at the last look, oldest inserts first."""
         bound = datetime.now(UTC)
         found = native.read(self._store.query(sql("arrived"), {"after": self.after}))
         arrived = dict(zip(found["inserted_us"].tolist(), found["facts"].tolist(), strict=True)) if found else {}
         fresh = sorted(at for at, facts in arrived.items() if facts > self._seen.get(at, 0))
+        count = bisect_left([*accumulate(arrived[at] for at in fresh)], LOOK_FACTS) + 1
+        fresh, left = fresh[:count], fresh[count:]
         if fresh:
             inserts: dict[str, Parameter] = {"from": from_us(fresh[0]), "to": from_us(fresh[-1]), "inserts": fresh}
             touched = native.read(self._store.query(sql("touched"), inserts))
@@ -52,8 +61,9 @@ class Arrivals:
                 numbers = (touched[column].tolist() for column in ("urgent", "start_s", "end_s"))
                 for name, urgent, start_s, end_s in zip(touched["trace_id"].strings(), *numbers, strict=True):
                     yield Touched(name, bool(urgent), start_s, end_s)
-        self._seen = arrived
-        self.skip_until(bound)
+        self._seen = arrived | {at: self._seen.get(at, 0) for at in left}
+        self.is_behind = bool(left)
+        self.skip_until(from_us(left[0]) if left else bound)
 
     def skip_until(self, at: datetime) -> None:
         """Take all inserts until `at` for seen."""

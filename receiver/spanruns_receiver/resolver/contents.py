@@ -1,4 +1,4 @@
-"""Contents that came as log records: given to the spans that they tell of, where those have none of their own. Pure."""
+"""Contents, and errors, that came as log records: given to the spans that they tell of, where those have none of their own. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from spanruns_schema.dialects.mapping import CONTENT
 from spanruns_receiver.resolver.columns import ROLES, Bools, Columns, Event, Ints, Keys, Role
 from spanruns_receiver.resolver.joins import places
 from spanruns_receiver.resolver.messages import Content, Message, joined, tool_contents
-from spanruns_receiver.resolver.table import Labels, Table, Texts, either, string, unpacked
+from spanruns_receiver.resolver.table import Labels, Table, Texts, either, either_label, string, unpacked
+from spanruns_receiver.resolver.words import OTHER
 
 _EVENT = CONTENT.encode()
 _BARE = (string(b"{}"), string(b"[]"))
@@ -60,13 +61,14 @@ def note(spans: Columns, contents: Columns) -> None:
 
 def with_contents(facts: Table) -> Table:
     """The facts without those that are only contents; these go to their spans, `input` and `output` each where it is missing. What
-    messages say of tool calls goes to those."""
+    messages say of tool calls goes to those, what records say of an error to spans that failed."""
     events: Labels = facts["event"]
     if string(_EVENT) not in events.each:
         return facts
     is_content = events.among({_EVENT: 1}) > 0
-    pieces = sorted(set(_pieces(facts.take(np.flatnonzero(is_content)))))
-    facts = facts.take(np.flatnonzero(~is_content))
+    records = facts.take(np.flatnonzero(is_content))
+    pieces = sorted(set(_pieces(records)))
+    facts = _with_errors(facts.take(np.flatnonzero(~is_content)), records)
     keys, inputs, outputs = _assembled(pieces)
     place = places(facts["span_key"], keys)
     facts = _filled(_filled(facts, "input", place, inputs), "output", place, outputs)
@@ -84,6 +86,22 @@ def _filled(facts: Table, column: str, place: Ints, contents: Sequence[Content])
     texts = Texts.of([string(content.text) for content in contents]).take(np.where(given, place, -1))
     texts = either(texts, own)
     return facts.with_column(column, texts).with_column(f"{column}_size", np.where(given, told, sizes))
+
+
+def _with_errors(facts: Table, records: Table) -> Table:
+    """The type and the message of an error that a failed span does not tell itself: those of its last record that has one."""
+    told = np.flatnonzero(~records["error_type"].is_empty | ~records["error_message"].is_empty)
+    if not len(told):
+        return facts
+    order = zip(records["event_at"][told].tolist(), records["span_id"].packed(told), told.tolist(), strict=True)
+    last = {records["span_key"][row]: row for _, _, row in sorted(order)}
+    records = records.take(np.array([*last.values()], np.int64))
+    kinds = facts["error_type"]  # whatever failed has one, if only the general
+    place = np.where(kinds.is_empty, -1, places(facts["span_key"], records["span_key"]))
+    named = (place >= 0) & (kinds.among({OTHER: 1}) > 0) & ~records["error_type"].is_empty[place]
+    kinds = either_label(records["error_type"].take(np.where(named, place, -1)), kinds)
+    messages = either(facts["error_message"], records["error_message"].take(place))
+    return facts.with_column("error_type", kinds).with_column("error_message", messages)
 
 
 def _with_tool_contents(facts: Table, pieces: Sequence[_Piece]) -> Table:

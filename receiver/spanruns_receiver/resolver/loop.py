@@ -15,7 +15,7 @@ from spanruns_schema.errors import StoreError
 from spanruns_schema.store import Store
 
 from spanruns_receiver.resolver.arrivals import NEVER_S, Arrivals, Touched
-from spanruns_receiver.resolver.missed import last_pass, resolve_missed
+from spanruns_receiver.resolver.missed import MARGIN, last_pass, reach, resolve_missed
 from spanruns_receiver.resolver.passes import Books, Passed, resolve_traces
 from spanruns_receiver.resolver.recent import Kept, Recent, RecentFacts, can_keep
 
@@ -39,11 +39,20 @@ SETTLE_S = 120.0
 PACE_S = 0.4
 """Least time between the beginnings of two passes: each writes parts, however little there is to write."""
 
-SHARE = 0.5
+SHARE = 0.3
 """At most this part of the time goes into passes: under load they wait a little and then do more at once."""
 
 PASS_TRACES = 20_000
-"""Traces resolved in one pass at most; the rest wait for the next, which follows at once."""
+"""Traces read and resolved in one pass at most; the rest wait for the next, which follows at once."""
+
+RETRY_S = 1.0
+"""How long to wait after a pass that failed."""
+
+NOTE_S = 30.0
+"""How often to note in the store up to when everything is resolved, for the next resolver to begin there."""
+
+PATIENCE_S = 1.0
+"""How long a writer is held up by a resolver that is behind, for each block that it wrote."""
 
 
 @dataclass(slots=True)
@@ -55,6 +64,7 @@ class _Trace:
     block: int  # the first block with facts of it; -1: not all of its facts came in blocks
     resolved_s: float = 0.0
     due_s: float = 0.0  # when to resolve it, if it is waiting
+    changed: bool = False  # whether what came last, but for contents, changed what a run is
 
 
 class Resolver:
@@ -75,56 +85,93 @@ class Resolver:
         hour_ago = datetime.now(UTC) - timedelta(hours=1)  # what is older is resolved once, at the start
         self._arrivals = Arrivals(store, max(since or hour_ago, hour_ago))
         self._is_told = is_told and can_keep()
+        self._is_catching_up = False
         self._looks = True
+        self._has_left = False  # the last pass left something for this one
         self._recent = Recent()
         self._seen: OrderedDict[str, _Trace] = OrderedDict()  # the one touched last stands last
         self._waiting: dict[str, _Trace] = {}  # those that have facts which are not resolved yet
         self._old_until = datetime.now(UTC)  # traces that began until then may have been resolved before
         self._wake = threading.Event()
+        self._noted_s = float("-inf")
+        self._noted_facts = 0
         self.resolved_facts = 0
         self.passes = 0
         self.failures = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many traces it has found that have facts which are not resolved yet."""
+        return len(self._waiting)
 
     def poke(self) -> None:
         """Say that facts were just written: the next pass starts at once."""
         self._wake.set()
 
     def tell(self, facts: bytes) -> None:
-        """The same, with the block of `span_facts` that was written."""
-        if self._is_told and facts:
+        """The same, with the block of `span_facts` that was written.
+
+        Returns when there is room for another one. Traces whose facts are gone from memory are read from the store, which takes longer:
+        a writer that never waited would leave the resolver behind for good.
+        """
+        if self._is_told and facts and not self._is_catching_up:
             try:
                 self._recent.add(facts)
             except Exception:
                 log.exception("these facts cannot be kept; they will be read")
                 self._looks = True
         self._wake.set()
+        self._recent.wait_for_room(PATIENCE_S)
 
     def run_forever(self, stop: threading.Event) -> None:
         """Make passes until `stop` is set, then one last over what is still waiting. Survives a store that is away."""
-        caught_up = False
+        self._is_catching_up = True  # what is written meanwhile, the first pass finds in the store
         while not stop.is_set():
-            began = time.monotonic()
+            began, at = time.monotonic(), datetime.now(UTC)
             try:
-                if not caught_up:
+                if self._is_catching_up:
                     self._catch_up(stop)
-                    caught_up = True
+                    self._is_catching_up = stop.is_set()
+                    continue
                 more = self.make_pass()
+                if not more and began - self._noted_s >= NOTE_S:
+                    self._note(at)
+                    self._noted_s = began
             except StoreError as error:
                 self.failures += 1
                 log.warning("resolving failed, will try again: %s", error)
                 more = True  # without waiting for the next poke
-                stop.wait(1.0)
+                stop.wait(RETRY_S)
+            except Exception:
+                self.failures += 1
+                log.exception("resolving failed, will try again")
+                more = True
+                stop.wait(RETRY_S)
             took_s = time.monotonic() - began
-            stop.wait(max(PACE_S, took_s / SHARE) - took_s)
+            self._rest(max(PACE_S, took_s / SHARE) - took_s, stop)
             if not more:
                 self._wake.wait(self._pause())
                 self._wake.clear()
         self._finish()
 
+    def _note(self, at: datetime) -> None:
+        """Note that what was written until `at` is resolved, if there was anything."""
+        if self.resolved_facts > self._noted_facts:
+            reach(self._store, at)
+            self._noted_facts = self.resolved_facts
+
+    def _rest(self, rest_s: float, stop: threading.Event) -> None:
+        until = time.monotonic() + rest_s
+        while not self._recent.is_full and (left := until - time.monotonic()) > 0 and not stop.is_set():
+            stop.wait(min(left, PACE_S / 4))
+
     def _catch_up(self, stop: threading.Event) -> None:
         """Resolve what was written while no resolver ran, before the window that the passes look through."""
         since = self._since or last_pass(self._store)
         if since and since < self._arrivals.after:
+            reach(
+                self._store, since + MARGIN
+            )  # what comes next writes rows, which without a note would tell of more than was done
             self.resolved_facts += resolve_missed(self._store, self._books, since, self._arrivals.after, stop)
 
     def make_pass(self, *, everything: bool = False) -> bool:
@@ -132,24 +179,27 @@ class Resolver:
         now = time.monotonic()
         self._look(now)
         due = [name for name, trace in self._waiting.items() if everything or trace.due_s <= now]
-        chosen = due[:PASS_TRACES]
-        if chosen:
+        self._has_left = False
+        if due:
             kept = self._recent.kept()
-            whole = self._whole(chosen)
+            whole = self._whole(due)
             here = [name for name, trace in whole.items() if trace.block >= kept.first]  # with all their facts
-            elsewhere = [*set(chosen).difference(here)]
+            elsewhere = [*set(due).difference(here)]
+            self._has_left = len(elsewhere) > PASS_TRACES
+            elsewhere = elsewhere[:PASS_TRACES]
             passed = self._resolve(here, whole, partial(self._facts_of, kept)) + self._resolve(elsewhere, whole)
             self.resolved_facts += passed.facts
+            self.failures += len(passed.failed)
             self.passes += 1
             now = time.monotonic()
-            for name in chosen:
+            for name in (*here, *elsewhere):
                 self._waiting.pop(name).resolved_s = now
             for name in passed.unsettled:
                 if name in self._seen:
                     self._waiting[name] = self._seen[name]
                     self._waiting[name].due_s = now + SETTLE_S
         self._forget()
-        return len(due) > len(chosen)
+        return self._has_left or self._arrivals.is_behind
 
     def _resolve(
         self,
@@ -182,12 +232,14 @@ class Resolver:
     def _look(self, now: float) -> None:
         """Find the traces that got facts since the last look."""
         at = datetime.now(UTC)
-        if looks := self._looks:
-            self._looks = not self._is_told
+        looks, self._looks = self._looks, not self._is_told
         for touched in self._recent.touched():
             self._touch(touched, now, at)
         if not looks:
             self._arrivals.skip_until(at)
+            return
+        if self._has_left:  # that comes first
+            self._looks = True
             return
         try:
             for touched in self._arrivals.look():
@@ -195,6 +247,8 @@ class Resolver:
         except StoreError:
             self._looks = True
             raise
+        if self._arrivals.is_behind:
+            self._looks = True
 
     def _touch(self, touched: Touched, now: float, at: datetime) -> None:
         name, urgent, start_s, end_s, block = touched
@@ -204,6 +258,12 @@ class Resolver:
         else:
             trace.block, trace.touched_at = min(trace.block, block), at
             trace.start_s, trace.end_s = min(trace.start_s, start_s), max(trace.end_s, end_s)
+        if start_s < NEVER_S:
+            trace.changed = urgent
+        elif (
+            trace.changed
+        ):  # the contents of what has just ended are awaited by who looks at it, too: the first are shown at once
+            urgent, trace.changed = True, False
         pause = 0.0 if urgent else min(BUSY_MAX_S, BUSY_SHARE * (now - trace.first_s))
         due = max(now, trace.resolved_s + pause)
         trace.due_s = min(due, trace.due_s) if name in self._waiting else due
@@ -224,7 +284,10 @@ class Resolver:
         return min(self._poll_s, max(0.0, due - now))
 
     def _finish(self) -> None:
+        at = datetime.now(UTC)
         try:
-            self.make_pass(everything=True)
+            has_left = self.make_pass(everything=True)
+            if not has_left and not self._is_catching_up:
+                self._note(at)
         except StoreError as error:
             log.warning("the last pass failed; the next start will make it: %s", error)

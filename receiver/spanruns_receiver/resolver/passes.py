@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from spanruns_schema.errors import StoreError
 from spanruns_schema.resolving import sql
 from spanruns_schema.store import Parameter, Settings, Store, rows
 
@@ -23,6 +25,8 @@ from spanruns_receiver.resolver.recent import RecentFacts
 from spanruns_receiver.resolver.summary import Resolved, resolve
 from spanruns_receiver.resolver.usage import Prices
 from spanruns_receiver.resolver.words import Words
+
+_log = logging.getLogger(__name__)
 
 BATCH_TRACES = 4_000
 BATCH_SPAN_S = 3_600
@@ -43,13 +47,14 @@ QUICK_INSERT: Settings = {
 
 @dataclass
 class Passed:
-    """What a pass did: facts read, and the traces in which a span still waits for its parent."""
+    """What a pass did: facts read, the traces in which a span still waits for its parent, and those that it could do nothing with."""
 
     facts: int = 0
     unsettled: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     def __add__(self, other: Passed) -> Passed:
-        return Passed(self.facts + other.facts, self.unsettled + other.unsettled)
+        return Passed(self.facts + other.facts, self.unsettled + other.unsettled, self.failed + other.failed)
 
 
 class Books:
@@ -77,13 +82,11 @@ def resolve_traces(
     `ranges` has first and last start of facts (unix seconds) of traces for which they are known; the others are looked up.
     In traces that got facts after `fed_since` a span whose parent is missing waits for it; without, it is taken for a root.
     `recent` gives the facts of traces that need not be read.
+    A trace that nobody foresaw is left out, and logged: one must not keep all others from being resolved.
     """
     resolving = _Pass(store, books, fed_since)
     for batch in batches(store, traces, known, old_until, ranges):
-        if recent is not None:
-            resolving.resolve_recent(batch, recent(batch.traces))
-        else:
-            resolving.resolve_stored(batch)
+        resolving.resolve(batch, recent)
     return resolving.passed
 
 
@@ -132,6 +135,23 @@ class _Pass:
         self._fed_since_us = int(fed_since.timestamp() * 1e6) if fed_since else None
         self.passed = Passed()
 
+    def resolve(self, batch: Batch, recent: Callable[[Sequence[str]], RecentFacts] | None) -> None:
+        """Resolve traces, whatever is wrong with some of them."""
+        try:
+            if recent is not None:
+                self.resolve_recent(batch, recent(batch.traces))
+            else:
+                self.resolve_stored(batch)
+        except StoreError:
+            raise
+        except Exception:
+            if len(batch.traces) == 1:
+                _log.exception("trace %s cannot be resolved", batch.traces[0])
+                self.passed.failed += batch.traces
+                return
+            for half in _halves(batch):
+                self.resolve(half, recent)
+
     def resolve_recent(self, batch: Batch, facts: RecentFacts) -> None:
         """Resolve traces whose facts are all at hand."""
         if elsewhere := facts.shared():
@@ -152,9 +172,8 @@ class _Pass:
         facts = StoredFacts(self._store, batch)
         narrow = facts.narrow()
         if len(batch.traces) > 1 and narrow["content_size"].sum(dtype=np.int64) > BATCH_CONTENT_BYTES:
-            middle = len(batch.traces) // 2
-            for half in (batch.traces[:middle], batch.traces[middle:]):
-                self.resolve_stored(_part(batch, set(half)))
+            for half in _halves(batch):
+                self.resolve_stored(half)
             return
         if may_be_shared(narrow).any() and (wider := _with_siblings(self._store, batch)):
             batch, facts = wider, StoredFacts(self._store, wider)
@@ -211,6 +230,12 @@ class _Pass:
         if count:
             block = native.write(columns, count)
             self._store.insert(table, [name for name, _, _ in columns], block, settings=QUICK_INSERT)
+
+
+def _halves(batch: Batch) -> Iterator[Batch]:
+    middle = len(batch.traces) // 2
+    for half in (batch.traces[:middle], batch.traces[middle:]):
+        yield _part(batch, set(half))
 
 
 def _part(batch: Batch, traces: Collection[str]) -> Batch:

@@ -33,8 +33,8 @@ from spanruns_receiver.resolver.facts import may_be_shared
 from spanruns_receiver.resolver.joins import are_in, places
 from spanruns_receiver.resolver.table import Labels, Table, Texts, compiled_module, string
 
-KEPT_BYTES = 64 << 20
-"""How much memory kept facts may take; at full load that are some seconds."""
+KEPT_BYTES = 48 << 20
+"""How much memory kept facts may take; at full load those of one or two seconds."""
 
 
 def can_keep() -> bool:
@@ -48,10 +48,12 @@ class Recent:
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
         self._kept_bytes = kept_bytes
         self._lock = threading.Lock()
+        self._has_room = threading.Condition(self._lock)
         self._blocks: deque[_Block] = deque()
         self._bytes = 0
         self._count = 0
         self._touched: list[Touched] = []
+        self._new_bytes = 0
 
     def add(self, data: bytes) -> None:
         """Keep a block (`Native`)."""
@@ -60,14 +62,28 @@ class Recent:
             self._touched += block.touched(self._count)
             self._blocks.append(block)
             self._bytes += block.size
+            self._new_bytes += block.size
             self._count += 1
             while self._bytes > self._kept_bytes and len(self._blocks) > 1:
                 self._bytes -= self._blocks.popleft().size
 
+    @property
+    def is_full(self) -> bool:
+        """Whether much more than is here would push out what nobody has asked for yet: that has half of the place, what a pass is at
+        the other half."""
+        return self._new_bytes > self._kept_bytes // 2
+
+    def wait_for_room(self, timeout_s: float) -> bool:
+        """Whether there is room, now or within `timeout_s`."""
+        with self._has_room:
+            return self._has_room.wait_for(lambda: not self.is_full, timeout_s)
+
     def touched(self) -> list[Touched]:
         """The traces of the blocks that were added since the last time."""
-        with self._lock:
+        with self._has_room:
             found, self._touched = self._touched, []
+            self._new_bytes = 0
+            self._has_room.notify_all()
         return found
 
     def kept(self) -> Kept:

@@ -70,6 +70,8 @@ class Words:
     def block(self, version: int, errors: ErrorBook) -> tuple[Block, int]:
         """The columns of `runs_data`, ready to be written, and the number of rows."""
         kept = np.flatnonzero(self.who >= 0)
+        # In the order of the table, which has nothing to sort then.
+        kept = kept[np.argsort(self.runs["started_us"][kept], kind="stable")]
         columns = self._identity() | self._text_columns() | self._error(errors) | self._contents() | self._waiting_for()
         ready: Block = [native.words(name, column.take(kept)) for name, column in columns.items()]
         ready += [("tags", "Array(String)", self._tags(kept))]

@@ -18,11 +18,16 @@ class Handoff(Generic[T]):
         self._closed = False
         self._changed = threading.Condition()
 
+    def wait_for_room(self) -> bool:
+        """Wait until something can be put there; False when nobody will take it any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
+            return not self._closed
+
     def put(self, item: T) -> bool:
         """Wait for room and put `item` there; False when nobody will take it any more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
-            if self._closed:
+            if not self.wait_for_room():
                 return False
             self._items.append(item)
             self._changed.notify_all()

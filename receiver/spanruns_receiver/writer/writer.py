@@ -125,6 +125,9 @@ class Writer:
     def _hand_over_planned(self) -> bool:
         """Decode what is planned, for the other thread; False when that has ended."""
         while self._planned:
+            # What has no place yet is not decoded either: so two batches are in memory, one with each thread.
+            if not self._handoff.wait_for_room():
+                return False
             loaded = self._decoded(*self._planned[0])
             # Rows that wait for the other thread are in memory once: the spool has their requests.
             self._planned[0] = (loaded.batch, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -54,14 +54,22 @@ class Marker:
 
 @dataclass(frozen=True)
 class Record:
-    """A log record that holds contents of its span, each in the first of these sources that is not empty: attributes, or `$body`.
+    """A log record that tells of its span: contents, or why it failed, each in the first of these sources that is not empty:
+    attributes, or `$body`.
 
-    Either whole ones, or one message of them, whose speaker `message` is.
+    Contents are whole ones, or one message of them, whose speaker `message` is.
     """
 
     input: Sequence[str] = ()
     output: Sequence[str] = ()
+    error_type: Sequence[str] = ()
+    error_message: Sequence[str] = ()
     message: str = ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.input, *self.output, *self.error_type, *self.error_message)
 
 
 @dataclass(frozen=True)
@@ -152,11 +160,12 @@ def _implied(item: dict[str, Any]) -> Implied:
 
 
 def _record(item: dict[str, Any]) -> Record:
-    if not item.get("input") and not item.get("output"):
-        raise ValueError("[records] must say where the input or the output of a record is")
-    if unknown := item.keys() - {"input", "output", "message"}:
+    if unknown := item.keys() - {part.name for part in fields(Record)}:
         raise ValueError(f"[records] knows no {sorted(unknown)[0]!r}")
-    return Record(item.get("input", ()), item.get("output", ()), item.get("message", ""))
+    record = Record(**item)
+    if not record.sources:
+        raise ValueError("[records] must say where the input, the output or the error of a record is")
+    return record
 
 
 def _when(conditions: dict[str, Any]) -> When:

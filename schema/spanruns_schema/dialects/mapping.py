@@ -200,7 +200,7 @@ LIFECYCLE = ("queued", "started", "heartbeat", "waiting", "resumed", "progress")
 
 
 def content_facts_select(dialects: Sequence[Dialect]) -> str:
-    """The SELECT that maps log records with contents of a span to facts: each hangs below its span, and is known by what it says."""
+    """The SELECT that maps log records that tell of a span to facts: each hangs below its span, and is known by what it says."""
     records = content_records(dialects)
     by_dialect, by_event = [[name for name, _ in records.values()], [record.message for _, record in records.values()]]
 
@@ -220,9 +220,15 @@ def content_facts_select(dialects: Sequence[Dialect]) -> str:
         return f"multiIf({', '.join(branches)}, '')" if branches else "''"
 
     at = "toDateTime64(Timestamp, 6, 'UTC')"
+    whole = {
+        "whole_input_": content(lambda record: record.input),
+        "whole_output_": content(lambda record: record.output),
+        "whole_error_type_": content(lambda record: record.error_type),
+        "whole_error_message_": content(lambda record: record.error_message),
+    }
     columns = {
         "trace_id": "TraceId",
-        "span_id": "concat(SpanId, '-', toString(CRC32(concat(whole_input_, whole_output_))))",
+        "span_id": f"concat(SpanId, '-', toString(CRC32(concat({', '.join(whole)}))))",
         "parent_span_id": "SpanId",
         "event": quote(CONTENT),
         "event_at": at,
@@ -234,24 +240,21 @@ def content_facts_select(dialects: Sequence[Dialect]) -> str:
         "output": _cut("whole_output_"),
         "input_size": "length(whole_input_)",
         "output_size": "length(whole_output_)",
+        "error_type": "whole_error_type_",
+        "error_message": _cut("whole_error_message_"),
     }
+    says_something = " OR ".join(f"{name} != ''" for name in whole)
     return _select(
-        [
-            {"event_": EVENT_NAME},
-            {
-                "whole_input_": content(lambda record: record.input),
-                "whole_output_": content(lambda record: record.output),
-            },
-        ],
+        [{"event_": EVENT_NAME}, whole],
         columns,
         f"(SELECT * FROM otel_logs WHERE {EVENT_NAME} IN ({_list(list(records))}))",
-        "length(TraceId) = 32 AND length(SpanId) = 16 AND (whole_input_ != '' OR whole_output_ != '') "
+        f"length(TraceId) = 32 AND length(SpanId) = 16 AND ({says_something}) "
         f"AND getSetting('log_comment') != '{FACTS_WRITTEN}'",
     )
 
 
 CONTENT = "content"
-"""The event of facts that hold contents of another fact's span."""
+"""The event of facts that tell of another fact's span: contents, or why it failed."""
 
 EVENT_NAME = "if(EventName != '', EventName, LogAttributes['event.name'])"
 

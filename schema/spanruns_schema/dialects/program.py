@@ -120,12 +120,14 @@ class RowProgram(NamedTuple):
 
 
 class ContentRecord(NamedTuple):
-    """A log record that holds contents of its span: the first source that has one counts, an attribute's key or `$body`."""
+    """A log record that tells of its span: the first source that has something counts, an attribute's key or `$body`."""
 
     dialect: bytes
     message: bytes
     input: tuple[bytes, ...]
     output: tuple[bytes, ...]
+    error_type: tuple[bytes, ...]
+    error_message: tuple[bytes, ...]
 
 
 class Program(NamedTuple):
@@ -166,8 +168,10 @@ def compile_program(dialects: Sequence[Dialect]) -> Program:
             event.encode(): ContentRecord(
                 dialect.encode(),
                 record.message.encode(),
-                tuple(source.encode() for source in record.input),
-                tuple(source.encode() for source in record.output),
+                *(
+                    tuple(source.encode() for source in sources)
+                    for sources in (record.input, record.output, record.error_type, record.error_message)
+                ),
             )
             for event, (dialect, record) in content_records(dialects).items()
         },

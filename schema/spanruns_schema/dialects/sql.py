@@ -80,10 +80,15 @@ def of_event(source: str, *, last: bool = False) -> str:
 
 
 def under_prefix(attributes: str, prefix: str) -> str:
-    """All attributes under `prefix`, as one JSON object without it; empty when there is none."""
+    """All attributes under `prefix`, as one JSON object without it; empty when there is none.
+
+    Who wrote the row has sorted them or not: they are in the order of the numbers that they begin with (the second before the tenth: the
+    number of digits, then the text, is enough for that), and of their names.
+    """
     found = f"mapFilter((k, v) -> startsWith(k, {quote(prefix)}), {attributes})"
-    named = f"toJSONString(mapApply((k, v) -> (substring(k, {len(prefix) + 1}), v), {found}))"
-    return f"replaceRegexpOne({named}, '^[{{][}}]$', '')"
+    named = f"mapApply((k, v) -> (substring(k, {len(prefix) + 1}), v), {found})"
+    ordered = f"mapSort((k, v) -> (length(extract(k, '^[0-9]*')), k), {named})"
+    return f"replaceRegexpOne(toJSONString({ordered}), '^[{{][}}]$', '')"
 
 
 def raw_at(value: str, path: str) -> str:

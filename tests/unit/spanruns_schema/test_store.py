@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from spanruns_schema import server
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.errors import ConfigError, StoreError, StoreRejected, StoreUnavailable
 from spanruns_schema.store import Parameter, Store, Verbatim, literal, open_store, rows
@@ -261,6 +263,24 @@ def test_a_closed_store_refuses(directory: Path) -> None:
         store.close()
         with pytest.raises(StoreUnavailable):
             store.query("SELECT 1")
+
+
+@pytest.mark.parametrize("scheme", ["clickhouse", "clickhouses"])
+def test_a_server_that_never_answers_is_unavailable(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes a connection and says nothing is not waited for as long as a statement is."""
+    monkeypatch.setattr(server, "GREETING_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(StoreUnavailable, match=rf"ClickHouse at {address} has not answered within 0.3 s"):
+            open_store(f"{scheme}://me:secret@{address}/x")
+
+
+def test_a_long_statement_is_waited_for(clickhouse: ClickHouseProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is for the first answer alone."""
+    monkeypatch.setattr(server, "GREETING_S", 1)
+    store = open_store(clickhouse.url)
+    assert store.query("SELECT sleep(1.5)", format="CSV") == b"0\n"
+    store.close()
 
 
 class Stranger(BaseHTTPRequestHandler):

@@ -148,7 +148,7 @@ impl<'p> FactMaker<'p> {
         }
     }
 
-    /// What a record holds of its span: it hangs below that, and is known by what it says.
+    /// What a record tells of its span: it hangs below that, and is known by what it says.
     fn contents(&mut self, head: &Head, record: &Record, held: &ContentRecord) {
         let program = self.program;
         let first = |sources: &[Vec<u8>]| {
@@ -160,8 +160,10 @@ impl<'p> FactMaker<'p> {
             values.find(is_said).unwrap_or(b"")
         };
         let (input, output) = (first(&held.input), first(&held.output));
+        let (error_type, error_message) = (first(&held.error_type), first(&held.error_message));
+        let parts = [input, output, error_type, error_message];
         let is_placed = record.trace_id.len() == 32 && record.span_id.len() == 16;
-        if !is_placed || (input.is_empty() && output.is_empty()) {
+        if !is_placed || parts.iter().all(|part| part.is_empty()) {
             return;
         }
         let at = microseconds(record.time);
@@ -175,9 +177,11 @@ impl<'p> FactMaker<'p> {
             service_name: &head.resource.service,
             input: Cow::Borrowed(input),
             output: Cow::Borrowed(output),
+            error_type: Cow::Borrowed(error_type),
+            error_message: Cow::Borrowed(cut(error_message, program.content_limit)),
             ..Fact::default()
         };
-        let said = format!("-{}", crc32(&[input, output]));
+        let said = format!("-{}", crc32(&parts));
         let span_id = [record.span_id, said.as_bytes()].concat();
         self.facts.push(record.trace_id, &span_id, &fact, program.content_limit);
     }

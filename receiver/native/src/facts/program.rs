@@ -91,13 +91,15 @@ struct GivenRows {
     providers: Map<Vec<u8>>,
 }
 
-/// A log record that holds contents of its span: the first source that has one counts, an attribute's key or `$body`.
+/// A log record that tells of its span: the first source that has something counts, an attribute's key or `$body`.
 #[derive(FromPyObject)]
 pub struct ContentRecord {
     pub dialect: Vec<u8>,
     pub message: Vec<u8>,
     pub input: Vec<Vec<u8>>,
     pub output: Vec<Vec<u8>>,
+    pub error_type: Vec<Vec<u8>>,
+    pub error_message: Vec<Vec<u8>>,
 }
 
 #[derive(FromPyObject)]
@@ -139,6 +141,88 @@ pub enum Source {
     StatusMessage,
 }
 
+/// Where a row has something: what is not there need not be asked.
+#[derive(Default)]
+pub struct Places {
+    /// A bit for each slot.
+    pub slots: Vec<u64>,
+    /// By number of a prefix and of a resource's attribute, a bit.
+    pub prefixes: u64,
+    pub resources: u64,
+    pub events: bool,
+    pub status_message: bool,
+    /// The names of span and scope.
+    pub names: bool,
+}
+
+impl Places {
+    pub fn put_slot(&mut self, slot: usize) {
+        let word = slot / u64::BITS as usize;
+        if word >= self.slots.len() {
+            self.slots.resize(word + 1, 0);
+        }
+        self.slots[word] |= 1 << (slot % u64::BITS as usize);
+    }
+
+    fn put(&mut self, source: &Source) {
+        match source {
+            Source::Slot(slot) | Source::Inside(slot, _) => self.put_slot(*slot),
+            Source::Prefix(number) => self.prefixes |= 1 << number,
+            Source::Resource(number) => self.resources |= 1 << number,
+            Source::Event { .. } => self.events = true,
+            Source::StatusMessage => self.status_message = true,
+            Source::SpanName | Source::OwnName | Source::Scope => self.names = true,
+        }
+    }
+
+    /// Whether `source` may have something.
+    #[inline]
+    pub fn has(&self, source: &Source) -> bool {
+        match source {
+            Source::Slot(slot) | Source::Inside(slot, _) => {
+                let word = self.slots.get(slot / u64::BITS as usize).copied().unwrap_or(0);
+                word >> (slot % u64::BITS as usize) & 1 != 0
+            }
+            Source::Prefix(number) => self.prefixes >> number & 1 != 0,
+            Source::Resource(number) => self.resources >> number & 1 != 0,
+            Source::Event { .. } => self.events,
+            Source::StatusMessage => self.status_message,
+            Source::SpanName | Source::OwnName | Source::Scope => self.names,
+        }
+    }
+
+    #[inline]
+    fn overlap(&self, other: &Places) -> bool {
+        self.slots.iter().zip(&other.slots).any(|(here, there)| here & there != 0)
+            || self.prefixes & other.prefixes != 0
+            || self.resources & other.resources != 0
+            || (self.events && other.events)
+            || (self.status_message && other.status_message)
+            || (self.names && other.names)
+    }
+}
+
+/// The sources of a field; the first that is not empty counts.
+pub struct Sources {
+    list: Vec<Source>,
+    places: Places,
+}
+
+impl Sources {
+    fn new(list: Vec<Source>) -> Self {
+        let mut places = Places::default();
+        list.iter().for_each(|source| places.put(source));
+        Sources { list, places }
+    }
+
+    /// Those that may have something in a row that has something in these places.
+    #[inline]
+    pub fn within<'s>(&'s self, here: &'s Places) -> impl Iterator<Item = &'s Source> {
+        let list = if self.places.overlap(here) { self.list.as_slice() } else { &[] };
+        list.iter().filter(|source| here.has(source))
+    }
+}
+
 /// Whether a value (without a source always empty) matches, or is the span's name without what is stripped.
 pub struct Condition {
     pub source: Option<Source>,
@@ -165,8 +249,7 @@ pub enum Role {
 
 macro_rules! fields {
     ($($name:ident)*) => {
-        /// The sources of each field; the first that is not empty counts.
-        pub struct Fields { $(pub $name: Vec<Source>,)* }
+        pub struct Fields { $(pub $name: Sources,)* }
 
         impl Fields {
             fn new(mut given: HashMap<String, Vec<GivenSource>>, names: &mut Names) -> PyResult<Self> {
@@ -202,7 +285,7 @@ pub struct Dialect {
     pub failed: Vec<Rule>,
     pub implied: Vec<Implied>,
     pub markers: Vec<Rule>,
-    pub marker_parent: Vec<Source>,
+    pub marker_parent: Sources,
     pub fields: Fields,
 }
 
@@ -308,9 +391,6 @@ impl RowProgram {
         if dialects.is_empty() || given.ranks == 0 {
             return Err(PyValueError::new_err("a program without dialects or ranks"));
         }
-        if names.prefixes.len() > u64::BITS as usize {
-            return Err(PyValueError::new_err("more prefixes than there are bits"));
-        }
         let ranked = given.keys.values().map(|rank| (rank / given.ranks) as usize).max().unwrap_or(0);
         Ok(RowProgram {
             dialects,
@@ -390,8 +470,9 @@ struct Names {
 }
 
 impl Names {
-    fn sources(&mut self, given: Vec<GivenSource>) -> PyResult<Vec<Source>> {
-        given.into_iter().map(|source| self.source(source)).collect()
+    fn sources(&mut self, given: Vec<GivenSource>) -> PyResult<Sources> {
+        let list = given.into_iter().map(|source| self.source(source));
+        Ok(Sources::new(list.collect::<PyResult<_>>()?))
     }
 
     fn rule(&mut self, given: Vec<GivenCondition>) -> PyResult<Rule> {
@@ -416,8 +497,8 @@ impl Names {
             "inside" => {
                 Source::Inside(self.slot(slot), given.path.into_iter().map(GivenStep::step).collect())
             }
-            "resource" => Source::Resource(number(&mut self.resources, given.name)),
-            "prefix" => Source::Prefix(number(&mut self.prefixes, given.name)),
+            "resource" => Source::Resource(number(&mut self.resources, given.name)?),
+            "prefix" => Source::Prefix(number(&mut self.prefixes, given.name)?),
             "event" => Source::Event { name: given.name, key: given.key, last: false },
             "last_event" => Source::Event { name: given.name, key: given.key, last: true },
             "span_name" => Source::SpanName,
@@ -443,11 +524,15 @@ impl GivenStep {
     }
 }
 
-fn number(names: &mut Vec<Vec<u8>>, name: Vec<u8>) -> usize {
-    names.iter().position(|known| *known == name).unwrap_or_else(|| {
+fn number(names: &mut Vec<Vec<u8>>, name: Vec<u8>) -> PyResult<usize> {
+    let known = names.iter().position(|known| *known == name);
+    if known.is_none() {
         names.push(name);
-        names.len() - 1
-    })
+    }
+    match known.unwrap_or(names.len() - 1) {
+        number if number < u64::BITS as usize => Ok(number),
+        _ => Err(PyValueError::new_err("more prefixes or resources than there are bits")),
+    }
 }
 
 fn role(name: &[u8]) -> PyResult<Role> {

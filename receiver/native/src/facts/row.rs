@@ -5,8 +5,10 @@ use std::cell::RefCell;
 
 use super::columns::Text;
 use super::json::{self, put_escaped, Document, Step};
-use super::program::{Condition, Dialect, KeyInfo, RowProgram, Rule, Source, Special, NONE, SPECIAL_KEYS};
-use super::text::stripped;
+use super::program::{
+    Condition, Dialect, KeyInfo, Places, RowProgram, Rule, Source, Sources, Special, NONE, SPECIAL_KEYS,
+};
+use super::text::{digits, stripped};
 use crate::attributes::{Attributes, Mark};
 use crate::column::Dictionary;
 use crate::sink::Head;
@@ -28,6 +30,7 @@ pub struct Reader<'p> {
     keys: Vec<KeyInfo>,
     slots: Vec<Slot>,
     row: u64,
+    here: Places,
     /// Attributes whose keys have no dot: number of the mark and of the list of those who read it.
     bare: Vec<(usize, u32)>,
     special: [Option<Mark>; SPECIAL_KEYS.len()],
@@ -66,6 +69,7 @@ impl<'p> Reader<'p> {
             keys: Vec::new(),
             slots: vec![Slot::default(); program.slots],
             row: 0,
+            here: Places::default(),
             bare: Vec::new(),
             special: [None; SPECIAL_KEYS.len()],
             decoded: Vec::new(),
@@ -106,6 +110,9 @@ impl<'p> Reader<'p> {
             self.decode(attributes.bytes());
         }
         self.documents.get_mut().used = 0;
+        self.here.events = texts.events.is_some();
+        self.here.status_message = !texts.status_message.is_empty();
+        self.here.names = true;
         Row { reader: self, dialect, attributes, bytes: attributes.bytes(), texts }
     }
 
@@ -118,18 +125,23 @@ impl<'p> Reader<'p> {
             self.resource_values.clear();
             let values = self.program.resources.iter().map(|name| head.resource.get(name).to_vec());
             self.resource_values.extend(values);
+            let said = self.resource_values.iter().enumerate().filter(|(_, value)| !value.is_empty());
+            self.here.resources = said.fold(0, |bits, (number, _)| bits | 1 << number);
         }
     }
 
     /// Put values into the slots of their keys; returns the first dialect that a key shows, at the latest `dialect`.
     fn place(&mut self, attributes: &Attributes, mut dialect: u32) -> u32 {
         self.row += 1;
+        self.here.slots.fill(0);
+        self.here.prefixes = 0;
         self.bare.clear();
         self.special = [None; SPECIAL_KEYS.len()];
         let bytes = attributes.bytes();
         for (number, mark) in attributes.marks.iter().enumerate() {
             let key = self.keys[mark.key as usize];
             dialect = dialect.min(key.detected);
+            self.here.prefixes |= key.prefixes;
             if key.rank > 0 {
                 self.put(key.rank, *mark, bytes);
             }
@@ -156,12 +168,14 @@ impl<'p> Reader<'p> {
 
     fn put(&mut self, rank: u32, mark: Mark, bytes: &[u8]) {
         let value = &bytes[mark.start..mark.end];
-        let slot = &mut self.slots[(rank / self.program.ranks) as usize];
+        let number = (rank / self.program.ranks) as usize;
+        let slot = &mut self.slots[number];
         if (slot.row == self.row && slot.rank < rank)
             || self.program.no_values.iter().any(|none| none == value)
         {
             return;
         }
+        self.here.put_slot(number);
         *slot = Slot { row: self.row, rank, start: mark.start, end: mark.end, decoded: false };
     }
 
@@ -191,8 +205,8 @@ pub struct Row<'r> {
 impl<'r> Row<'r> {
     /// The first value that is not empty.
     #[inline]
-    pub fn first(&self, sources: &[Source]) -> Text<'r> {
-        for source in sources {
+    pub fn first(&self, sources: &Sources) -> Text<'r> {
+        for source in sources.within(&self.reader.here) {
             let value = self.value(source);
             if !value.is_empty() {
                 return value;
@@ -208,8 +222,10 @@ impl<'r> Row<'r> {
 
     pub fn meets(&self, rule: &[Condition]) -> bool {
         rule.iter().all(|condition| {
-            let value =
-                condition.source.as_ref().map_or(Cow::Borrowed(&b""[..]), |source| self.value(source));
+            let value = match &condition.source {
+                Some(source) if self.reader.here.has(source) => self.value(source),
+                _ => Cow::Borrowed(&b""[..]),
+            };
             match &condition.stripped {
                 Some(affixes) => *value == *stripped(self.texts.span_name, affixes),
                 None => condition.patterns.matches(&value),
@@ -266,18 +282,21 @@ impl<'r> Row<'r> {
         documents.of(slot, text).at(text, path)
     }
 
-    /// All attributes under the prefix as one JSON object without it; empty when there is none.
+    /// All attributes under the prefix as one JSON object without it, in the order of their numbers and names; empty when there is none.
     fn under_prefix(&self, number: usize) -> Vec<u8> {
-        let mut out = Vec::new();
         let prefix = self.reader.program.prefixes[number].len();
-        for mark in &self.attributes.marks {
-            if self.reader.keys[mark.key as usize].prefixes >> number & 1 == 0 {
-                continue;
-            }
+        let marks = self.attributes.marks.iter();
+        let mut found: Vec<(&[u8], &[u8])> = marks
+            .filter(|mark| self.reader.keys[mark.key as usize].prefixes >> number & 1 == 1)
+            .map(|mark| (&self.attributes.keys().get(mark.key)[prefix..], &self.bytes[mark.start..mark.end]))
+            .collect();
+        found.sort_by_key(|(key, _)| (digits(key), *key));
+        let mut out = Vec::new();
+        for (key, value) in found {
             out.extend_from_slice(if out.is_empty() { b"{\"" } else { b",\"" });
-            put_escaped(&mut out, &self.attributes.keys().get(mark.key)[prefix..], true);
+            put_escaped(&mut out, key, true);
             out.extend_from_slice(b"\":\"");
-            put_escaped(&mut out, &self.bytes[mark.start..mark.end], true);
+            put_escaped(&mut out, value, true);
             out.push(b'"');
         }
         if !out.is_empty() {

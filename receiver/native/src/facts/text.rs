@@ -46,6 +46,11 @@ pub fn stripped<'n>(name: &'n [u8], affixes: &[Affix]) -> &'n [u8] {
     &rest[..rest.len() - longest]
 }
 
+/// How many digits a key begins with: the second comes before the tenth.
+pub fn digits(key: &[u8]) -> usize {
+    key.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
 /// The first `characters` characters.
 pub fn cut(text: &[u8], characters: usize) -> &[u8] {
     if text.len() <= characters {

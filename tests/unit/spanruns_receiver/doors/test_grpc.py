@@ -19,7 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExportResult
 from spanruns_receiver.doors.grpc import GrpcDoor
 from spanruns_receiver.memory import MemoryBudget
 from spanruns_receiver.settings import load_settings
@@ -201,6 +204,54 @@ def test_many_calls_at_once(front: Front, channel: grpc.Channel) -> None:
         answers = list(pool.map(lambda n: call(channel, traces(n)), range(300)))
     assert answers == [b""] * 300
     assert len(contents(front.spool)) == 300
+
+
+def test_more_calls_on_a_connection_than_it_takes(front: Front, channel: grpc.Channel) -> None:
+    """They wait at the client, and all are answered; none is refused without a word on when to come back."""
+    unary = channel.unary_unary(NAMES["traces"].grpc_method)
+    for first in (0, 1000):  # a new connection, and one that the limit is known of
+        futures = [unary.future(traces(first + n), timeout=60) for n in range(500)]
+        assert {future.code() for future in futures} == {grpc.StatusCode.OK}
+    assert len(contents(front.spool)) == 1000
+
+
+def test_official_exporter_in_many_threads(front: Front, caplog: pytest.LogCaptureFixture) -> None:
+    """OpenTelemetry's own exporter, with one connection for all, succeeds each time, and has nothing to say."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    spans = [provider.get_tracer("test").start_span(f"span {n}") for n in range(500)]
+    for span in spans:
+        span.end()
+    exporter = OTLPSpanExporter(f"127.0.0.1:{front.grpc_port}", insecure=True, timeout=60)
+    with ThreadPoolExecutor(len(spans)) as pool:
+        results = set(pool.map(lambda span: exporter.export([span]), spans))
+    exporter.shutdown()
+    assert (results, caplog.records) == ({SpanExportResult.SUCCESS}, [])
+    assert len(contents(front.spool)) == 500
+
+
+def test_calls_that_are_too_many(tmp_path: Path) -> None:
+    """When as many as fit into memory wait for a thread, the next is told at once to come back; when they are over it is taken."""
+    flags = {"door_threads": 1, "max_memory_bytes": 2**20, "max_request_bytes": 2**19, "min_free_bytes": 0}
+    over = threading.Event()
+    with running_front(tmp_path, **flags) as front, grpc.insecure_channel(f"127.0.0.1:{front.grpc_port}") as channel:
+        stream = channel.stream_unary(NAMES["traces"].grpc_method)
+        waiting = [stream.future(never(over), timeout=60) for _ in range(16)]
+        while (refusal := retried(channel)) is None:
+            pass  # not all of them have come yet
+        assert refusal.retry_delay.seconds == 1
+        over.set()
+        assert {future.code() for future in waiting} == {grpc.StatusCode.INVALID_ARGUMENT}
+        assert call(channel, traces(1)) == b""
+
+
+def retried(channel: grpc.Channel) -> error_details_pb2.RetryInfo | None:
+    """When to come back, where a call is told to; None when it waits for an answer."""
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(NAMES["traces"].grpc_method)(traces(1), timeout=0.5)
+    if caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return None
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    return details(caught.value)[1]
 
 
 def never(until: threading.Event) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from importlib import resources
+from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -222,6 +223,14 @@ def test_objects_made_of_prefixes() -> None:
     same("traces", payload)
     found = same("traces", payload, Limits(attributes=20_000))
     assert b'{"":"{}"}' in found.blocks[TABLE].native
+
+
+@pytest.mark.parametrize("keys", [*permutations(("10.role", "2.role", "2.content", "all"))])
+def test_objects_made_of_prefixes_have_one_order(keys: tuple[str, ...]) -> None:
+    """Whoever sends the attributes may have sorted them or not; the tenth message comes after the second."""
+    held = {"gen_ai.operation.name": "chat"} | {f"gen_ai.prompt.{key}": "x" for key in keys}
+    found = same("traces", spans_request([span(1, "chat", held)]))
+    assert b'{"all":"x","2.content":"x","2.role":"x","10.role":"x"}' in found.blocks[TABLE].native
 
 
 @pytest.mark.parametrize("depth", [MAX_NESTING - 2, MAX_NESTING - 1, MAX_NESTING, 100_000])

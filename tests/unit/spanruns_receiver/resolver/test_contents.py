@@ -152,6 +152,51 @@ def test_a_call_that_failed(bench: Bench) -> None:
     assert contents(found["model_calls"][0]) == contents(found["runs"][0]) == [text, len(text), "", 0]
 
 
+def failure(type_: str, message: str, at_ms: int, number: int = 2) -> LogRecord:
+    """What the conventions have for an exception of a call."""
+    held = {"exception.type": type_, "exception.message": message, "exception.stacktrace": "at line 1"}
+    return content("gen_ai.client.operation.exception", number, of=held, at_ms=at_ms)
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        ({"error.type": "429"}, ("429", "slow down")),
+        ({"error.type": "_OTHER"}, ("openai.RateLimitError", "slow down")),
+        ({}, ("", "")),  # it went well in the end
+    ],
+)
+def test_an_error_in_a_record(bench: Bench, of: dict[str, Any], expected: tuple[str, str]) -> None:
+    """A call that failed has the type and the message of its last exception, each where its span has none; so has its run."""
+    first, last = failure("TimeoutError", "too slow", 5), failure("openai.RateLimitError", "slow down", 6)
+    question = said("gen_ai.user.message", "hi", 4)
+    found = told(bench, last, question, first, failure("ValueError", "of no span", 7, number=9), of=of)
+    (call,) = found["model_calls"]
+    assert (call["error_type"], call["error_message"]) == expected
+    assert call["input"] == '[{"role":"user","content":"hi"}]'
+    assert {run["status"] for run in found["runs"]} == {"success"}
+
+
+def test_an_error_in_a_record_explains_the_run(bench: Bench) -> None:
+    """A run that failed without a word is told by the record of its own span, and classed by it; what its span says itself stays."""
+    spans = [
+        span(1, "invoke_agent boss", RUN, status="error"),
+        span(2, "invoke_agent clerk", RUN, status="error", message="own words", trace=2),
+    ]
+    bench.receive(spans_request(spans))
+    bench.receive(logs_request([failure("openai.RateLimitError", "slow down", 5, number=1)]), signal="logs")
+    late = failure("ValueError", "other words", 5)
+    late.trace_id = (2).to_bytes(16, "big")
+    bench.receive(logs_request([late]), signal="logs")
+    bench.resolve()
+    found = {run["trace_id"][-1]: run for run in bench.everything()["runs"]}
+    told_of = [(run["error_type"], run["error_message"], run["error_class"]) for _, run in sorted(found.items())]
+    assert told_of == [
+        ("openai.RateLimitError", "slow down", "rate_limit"),
+        ("ValueError", "own words", "data"),
+    ]
+
+
 def test_records_alone_make_nothing(bench: Bench) -> None:
     """No run, no call, and no parent for what hangs below a span that has not come."""
     bench.receive(logs_request([said("gen_ai.user.message", "hi", 5, number=9)]), signal="logs")

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from spanruns_receiver.decode import decode
-from spanruns_receiver.resolver import arrivals, loop
+from spanruns_receiver.resolver import arrivals, loop, passes
 from spanruns_receiver.resolver.loop import Resolver
 from spanruns_receiver.resolver.recent import can_keep
+from spanruns_receiver.resolver.summary import resolve
 from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import Store
 
@@ -121,6 +122,29 @@ def test_a_trace_that_only_grows_is_resolved_seldom(bench: Bench) -> None:
     assert [row["tool_call_count"] for row in bench.rows("runs")] == [2]
 
 
+def test_contents_after_the_end_are_shown_at_once(bench: Bench) -> None:
+    """The first that come alone after a run's end; those that come then, or while it goes on, wait as all that only adds to a trace."""
+    resolver = Resolver(bench.store)
+    bench.receive(spans_request([span(2, "execute_tool get", TOOL, parent=1)]))
+    resolver.make_pass()
+    resolver._seen[f"{1:032x}"].first_s -= 100
+    passes = []
+    for number, requests in enumerate(
+        (
+            {"logs": logs_request([content("gen_ai.user.message", 1, {"content": "early"}, at_ms=1)])},
+            {"traces": spans_request([span(1, "invoke_agent end", RUN)])},
+            {"logs": logs_request([content("gen_ai.choice", 1, {"message": {"content": "late"}}, at_ms=2)])},
+            {"logs": logs_request([content("gen_ai.choice", 1, {"message": {"content": "later"}}, at_ms=3)])},
+        )
+    ):
+        for signal, request in requests.items():
+            bench.receive(request, signal=signal)
+        resolver.make_pass()
+        passes.append((number, resolver.passes))
+    assert passes == [(0, 1), (1, 2), (2, 3), (3, 3)]
+    assert "late" in bench.rows("runs")[0]["output"]
+
+
 def test_a_missing_parent_is_awaited_then_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain span whose parent may still come makes no run until its trace has been quiet for a while."""
     resolver = Resolver(bench.store)
@@ -165,7 +189,8 @@ class Unread:
 
     def query(self, text: str, *args: Any, **settings: Any) -> bytes:
         """Pass on what does not read facts."""
-        assert "span_facts" not in text, text
+        if "span_facts" in text:
+            raise StoreUnavailable(text)
         return self._store.query(text, *args, **settings)
 
 
@@ -199,12 +224,128 @@ def test_what_it_is_told_it_does_not_read(bench: Bench) -> None:
     assert [row["run_id"] != "" for row in bench.rows("tool_calls")] == [True]
     resolver._recent._kept_bytes = 1
     told(bench, resolver, soon(3, "execute_tool get", TOOL, parent=1), soon(4, "invoke_agent new", RUN, trace=2))
-    with pytest.raises(AssertionError, match="span_facts"):
+    with pytest.raises(StoreUnavailable, match="span_facts"):
         resolver.make_pass(everything=True)
     resolver._store = bench.store
     resolver.make_pass(everything=True)
     assert sorted(names(bench)) == ["new", "told"]
     assert [row["tool_call_count"] for row in bench.rows("runs") if row["agent_name"] == "told"] == [2]
+
+
+@pytest.mark.parametrize(
+    "is_told", [False, pytest.param(True, marks=pytest.mark.skipif(not can_keep(), reason="needs it"))]
+)
+def test_a_trace_that_nobody_foresaw(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_told: bool
+) -> None:
+    """It is logged, counted and left out; all others of its batch are resolved."""
+    resolver = Resolver(bench.store, is_told=is_told)
+    resolver.make_pass()
+
+    def broken(facts: Any, *given: Any) -> Any:
+        if (facts["started_us"] % 7 == 3).any():
+            raise IndexError("nobody foresaw this")
+        return resolve(facts, *given)
+
+    monkeypatch.setattr(passes, "resolve", broken)
+    runs = [soon(1, f"invoke_agent a{n}", RUN, trace=n) for n in range(1, 8)]
+    for n, run in enumerate(runs, 1):
+        run.start_time_unix_nano = run.start_time_unix_nano // 7_000 * 7_000 + (3_000 if n == 5 else 0)
+    told(bench, resolver, *runs)
+    assert resolver.make_pass() is False
+    assert sorted(names(bench)) == ["a1", "a2", "a3", "a4", "a6", "a7"]
+    assert resolver.failures == 1
+    assert f"trace {5:032x} cannot be resolved" in caplog.text
+    assert resolver.waiting == 0
+
+
+def test_it_goes_on_after_an_error_that_nobody_foresaw(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass that fails is made again."""
+    monkeypatch.setattr(loop, "RETRY_S", 0.0)
+    resolver = Resolver(bench.store)
+    look, looks = resolver._look, iter(range(10**6))
+
+    def broken(now: float) -> None:
+        if next(looks) == 0:
+            raise IndexError("nobody foresaw this")
+        look(now)
+
+    monkeypatch.setattr(resolver, "_look", broken)
+    with running(resolver):
+        bench.receive(spans_request([span(1, "invoke_agent after", RUN)]))
+        eventually(lambda: names(bench), ["after"])
+    assert resolver.failures == 1
+
+
+@pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
+def test_a_writer_waits_for_one_that_is_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there is no room for more facts who told of them is held up, until a pass has taken them, but not for ever."""
+    monkeypatch.setattr(loop, "PATIENCE_S", 60.0)
+    resolver = Resolver(bench.store, is_told=True)
+    resolver.make_pass()
+    resolver._recent._kept_bytes = 1
+    writing = threading.Thread(target=told, args=(bench, resolver, soon(1, "invoke_agent held", RUN)))
+    writing.start()
+    eventually(lambda: resolver._recent.is_full, True)
+    writing.join(0.2)
+    assert writing.is_alive()
+    resolver.make_pass()
+    writing.join(20)
+    assert not writing.is_alive()
+    assert names(bench) == ["held"]
+    monkeypatch.setattr(loop, "PATIENCE_S", 0.0)
+    told(bench, resolver, soon(1, "invoke_agent later", RUN, trace=2))
+    assert resolver._recent.is_full
+
+
+@pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
+def test_a_full_memory_shortens_the_rest(bench: Bench) -> None:
+    """With room there is time between two passes; without, the next one begins."""
+    resolver, stop = Resolver(bench.store, is_told=True), threading.Event()
+    began = time.monotonic()
+    resolver._rest(0.3, stop)
+    assert time.monotonic() - began >= 0.3
+    resolver._recent._new_bytes = 2**40
+    began = time.monotonic()
+    resolver._rest(60, stop)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")
+def test_what_is_written_while_it_catches_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not kept meanwhile, which may take long, but found in the store after that."""
+    bench.receive(spans_request([span(1, "invoke_agent before", RUN)]))
+    resolver = Resolver(bench.store, is_told=True)
+    catching_up, go_on = threading.Event(), threading.Event()
+
+    def catch_up(stop: threading.Event) -> None:
+        catching_up.set()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(resolver, "_catch_up", catch_up)
+    with running(resolver):
+        assert catching_up.wait(30)
+        told(bench, resolver, soon(1, "invoke_agent meanwhile", RUN, trace=2))
+        assert resolver._recent.kept().blocks == []
+        go_on.set()
+        eventually(lambda: "meanwhile" in names(bench), True)
+        told(bench, resolver, soon(1, "invoke_agent after", RUN, trace=3))
+        eventually(lambda: "after" in names(bench), True)
+        assert len(resolver._recent.kept().blocks) == 1
+
+
+def test_more_facts_than_fit_a_look(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is far behind learns of the oldest inserts first, and of the others by and by; of none twice."""
+    monkeypatch.setattr(arrivals, "LOOK_FACTS", 2)
+    looking = arrivals.Arrivals(bench.store, datetime.now(UTC))
+    for n in range(1, 6):
+        bench.receive(spans_request([span(1, f"invoke_agent a{n}", RUN, trace=n)]))
+    looks: list[list[str]] = []
+    while not looks or looking.is_behind:
+        looks.append([touched.trace_id for touched in looking.look()])
+    assert [len(look) for look in looks] == [2, 2, 1]
+    assert [sorted(look) for look in looks] == [[f"{n:032x}" for n in part] for part in ((1, 2), (3, 4), (5,))]
+    assert list(looking.look()) == []
 
 
 @pytest.mark.skipif(not can_keep(), reason="nothing is compiled here")

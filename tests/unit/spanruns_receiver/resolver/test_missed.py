@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
+import pytest
+from spanruns_receiver.resolver import missed
 from spanruns_receiver.resolver.loop import Resolver
-from spanruns_receiver.resolver.missed import MARGIN, last_pass, resolve_missed
+from spanruns_receiver.resolver.missed import MARGIN, last_pass, reach, resolve_missed
+from spanruns_receiver.resolver.passes import resolve_traces
+from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import rows
 
 from tests.support.resolving import Bench
@@ -33,20 +42,31 @@ def _names(bench: Bench) -> list[str]:
     return sorted(run["agent_name"] for run in bench.rows("runs"))
 
 
+@contextmanager
+def _running(resolver: Resolver) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=resolver.run_forever, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        resolver.poke()
+        thread.join(30)
+
+
+def _eventually(bench: Bench, names: list[str]) -> None:
+    end = time.monotonic() + 60
+    while _names(bench) != names:
+        assert time.monotonic() < end, _names(bench)
+        time.sleep(0.1)
+
+
 def test_a_first_resolver_finds_everything(bench: Bench) -> None:
     """In a store that none has worked on, facts of last week are resolved too."""
     _written(bench, 170, 30, 2)
-    stop = threading.Event()
-    resolver = Resolver(bench.store)
-    thread = threading.Thread(target=resolver.run_forever, args=(stop,))
-    thread.start()
-    for _ in range(600):
-        if len(_names(bench)) == 3 or stop.wait(0.1):
-            break
-    stop.set()
-    resolver.poke()
-    thread.join(30)
-    assert _names(bench) == ["age 170", "age 2", "age 30"]
+    with _running(Resolver(bench.store)):
+        _eventually(bench, ["age 170", "age 2", "age 30"])
 
 
 def test_only_the_stretch_that_is_asked_for(bench: Bench) -> None:
@@ -73,3 +93,45 @@ def test_where_the_last_pass_was(bench: Bench) -> None:
     found = last_pass(bench.store)
     assert found is not None
     assert round((found + MARGIN).timestamp() * 1e6) == newest["us"]
+    reach(bench.store, NOW - timedelta(hours=3))
+    reach(bench.store, NOW - timedelta(hours=4))
+    assert last_pass(bench.store) == NOW - timedelta(hours=3) - MARGIN
+
+
+def _resolve_some(stretches: Iterator[bool], stop: threading.Event, *given: Any, **named: Any) -> Any:
+    """As many stretches as there are, then a stop."""
+    if next(stretches, False):
+        return resolve_traces(*given, **named)
+    stop.set()
+    raise StoreUnavailable("away")
+
+
+def test_one_that_is_stopped_while_it_catches_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one goes on after the last whole stretch, whatever was resolved beside it; in a first one's place, from the beginning."""
+    _written(bench, 170, 30)
+    for done in (0, 1):
+        bench.receive(spans_request([span(1, f"invoke_agent new {done}", RUN, trace=900 + done)]))
+        stop, stretches = threading.Event(), iter([True] * done)
+        monkeypatch.setattr(missed, "resolve_traces", partial(_resolve_some, stretches, stop))
+        Resolver(bench.store).run_forever(stop)
+        assert _names(bench) == [["new 0"], ["age 170", "new 0", "new 1"]][done]
+    monkeypatch.undo()
+    stopped = threading.Event()
+    resolver = Resolver(bench.store)
+    monkeypatch.setattr(resolver, "make_pass", lambda **_: stopped.set())
+    resolver.run_forever(stopped)
+    assert _names(bench) == ["age 170", "age 30", "new 0", "new 1"]
+
+
+def test_what_was_reached_is_noted(bench: Bench) -> None:
+    """At the end at the latest, and only where something was resolved."""
+    with _running(Resolver(bench.store)):
+        pass
+    assert rows(bench.store, "SELECT * FROM resolved_until") == []
+    began = datetime.now(UTC)
+    with _running(Resolver(bench.store)):
+        bench.receive(spans_request([span(1, "invoke_agent new", RUN)]))
+        _eventually(bench, ["new"])
+    found = last_pass(bench.store)
+    assert found is not None
+    assert found + MARGIN > began

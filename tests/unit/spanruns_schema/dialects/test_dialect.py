@@ -46,7 +46,7 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
         (MINIMAL + '[[roles]]\nrole = "toll"\nwhen = {}\n', "role 'toll' is none of"),
         (MINIMAL + '[[roles]]\nrole = "tool"\n', "'when'"),
         (MINIMAL + '[marker]\nparent = "p"\n', "'when'"),
-        (MINIMAL + '[records."a.b"]\nmessage = "user"\n', "where the input or the output of a record is"),
+        (MINIMAL + '[records."a.b"]\nmessage = "user"\n', "where the input, the output or the error of a record is"),
         (MINIMAL + '[records."a.b"]\ninput = ["k"]\nrole = "user"\n', "knows no 'role'"),
     ],
 )

@@ -274,7 +274,7 @@ GENAI = [
         provider="azure.ai.openai",
         input_tokens=20,
         output_tokens=7,
-        input='{"0.role":"user","0.content":"hi"}',
+        input='{"0.content":"hi","0.role":"user"}',
         input_size=34,
     ),
     case(
@@ -638,7 +638,7 @@ OTHERS = [
         output_tokens=7,
         cache_read_tokens=5,
         reasoning_tokens=3,
-        input='{"0.message.role":"user","0.message.content":"hi"}',
+        input='{"0.message.content":"hi","0.message.role":"user"}',
         input_size=50,
     ),
     case(

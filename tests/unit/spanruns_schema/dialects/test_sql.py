@@ -70,6 +70,10 @@ DOCUMENT = quote('{"a": {"b": ["x\\"y", 2, {}]}, "n": null, "e": [], "s": ""}')
         (under_prefix("map('q', '2')", "p."), ""),
         (under_prefix("map('p.a', '{}', 'p.b', '{}{}')", "p."), '{"a":"{}","b":"{}{}"}'),
         (under_prefix("map('p.{}', '')", "p."), '{"{}":""}'),
+        (
+            under_prefix("map('p.10.b', '1', 'p.2.c', '2', 'p.2.b', '3', 'p.a', '4')", "p."),
+            '{"a":"4","2.b":"3","2.c":"2","10.b":"1"}',
+        ),
         (of_event("a/k"), "one"),
         (of_event("a/k", last=True), "two"),
         (of_event("z/k"), ""),
