@@ -108,6 +108,7 @@ class Reading:
         self._roles = [(role, self._all(rule)) for role, rule in dialect.roles]
         self._failed = [self._all(rule) for rule in dialect.failed]
         self._implied = [(self._all(rule), apart, provider) for rule, apart, provider in dialect.implied]
+        self._cancelled = [self._all(rule) for rule in dialect.cancelled]
         self._markers = [self._all(rule) for rule in dialect.markers]
         self._marker_parent = self._first(dialect.marker_parent)
         self._fields = {name: self._first(sources) for name, sources in dialect.fields.items()}
@@ -142,6 +143,10 @@ class Reading:
     def apart(self, raw: Raw) -> set[str]:
         """The fields whose tokens the span's sums leave out."""
         return {field for rule, apart, _ in self._implied if apart and _meets(raw, rule) for field in apart}
+
+    def cancelled(self, raw: Raw) -> bool:
+        """Whether the dialect's own word says that the span, unless its status is an error, was cancelled."""
+        return any(all(condition(raw) for condition in rule) for rule in self._cancelled)
 
     def marker(self, raw: Raw) -> bool:
         """Whether the span is only a sign that another has begun."""

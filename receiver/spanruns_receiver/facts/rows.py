@@ -13,6 +13,7 @@ from spanruns_schema.dialects import load
 from spanruns_schema.dialects.dialect import APART_FROM_INPUT, APART_FROM_OUTPUT, UNTOLD
 from spanruns_schema.dialects.mapping import (
     CANCELLED,
+    CANCELLED_TEXT,
     CONTENT,
     CONTROL_FLOW,
     GENERAL_TYPES,
@@ -41,6 +42,7 @@ def _anchored(expression: str) -> re.Pattern[bytes]:
 
 
 _CANCELLED = _anchored(CANCELLED)
+_CANCELLED_TEXT = _anchored(CANCELLED_TEXT)
 _CONTROL_FLOW = _anchored(CONTROL_FLOW)
 _STACK = _anchored(STACK)
 _TYPE_IN_MESSAGE = _anchored(TYPE_IN_MESSAGE)
@@ -271,8 +273,9 @@ def _references(attributes: Mapping[bytes, bytes], own: bytes) -> list[bytes]:
 def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     said, type_, text = reading.field("run_status")(raw), *_error(reading, raw)
     said_failed = reading.failed(raw)
-    ok = code == b"Ok" and not said_failed
-    cancelled = not ok and bool(_CANCELLED.search(type_))
+    said_cancelled = code != b"Error" and reading.cancelled(raw)
+    ok = code == b"Ok" and not said_failed and not said_cancelled
+    cancelled = not ok and bool(said_cancelled or _CANCELLED.search(type_) or _CANCELLED_TEXT.search(text))
     failed = (
         code == b"Error"
         or said_failed

@@ -5,7 +5,8 @@ before another one's begins to look. Spans of one scope are never the same thing
 they are, while both are open, when
 
 - they are model calls with the same answer's id; then the runs around them are the same too, if neither is inside the other;
-- they are runs of one name, or calls of one kind and name, with the same run or tool call around them, and no id says otherwise.
+- they are runs of one name, or calls of one kind and name, with the same run or tool call around them, and no id says otherwise. The date
+  at the end of a model's name does not count: the one asks for `gpt-5`, the other was answered by `gpt-5-2026-01-31`.
 
 A call that hangs further out than another one of its name, but lies within it in time, is that one (`_astray`).
 

@@ -87,7 +87,23 @@ def call_rows(facts: Table, calls: Columns, repeats: Columns, words: Words, vers
     order = np.argsort(facts["started_at"][row], kind="stable")
     call, row = call[order], row[order]
     mine = calls.take(call)
-    return CallRows(facts.take(row), mine, _repeats(facts, mine, repeats), facts, words, version)
+    own = _with_contents(facts.take(row), mine, facts)
+    return CallRows(own, mine, _repeats(facts, mine, repeats), facts, words, version)
+
+
+def _with_contents(own: Table, calls: Columns, facts: Table) -> Table:
+    """The facts of calls, with what only a span has that repeats them."""
+    ended = np.flatnonzero(facts["event"].among(EVENTS) == Event.NONE)
+    for column in ("input", "output"):
+        lacks = np.flatnonzero(calls[f"{column}_key"])
+        if len(lacks):
+            found = places(calls[f"{column}_key"][lacks], facts["span_key"][ended])
+            place = np.full(len(calls), -1, np.int64)
+            place[lacks] = np.where(found >= 0, ended[found], -1)
+            sizes = np.where(place >= 0, facts[f"{column}_size"][place], own[f"{column}_size"])
+            own = own.with_column(column, either(own[column], facts[column].take(place)))
+            own = own.with_column(f"{column}_size", sizes)
+    return own
 
 
 def _repeats(facts: Table, calls: Columns, repeats: Columns) -> Ints:

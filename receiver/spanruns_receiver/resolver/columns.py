@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from spanruns_schema.dialects.mapping import CONTENT_LIMIT, MODALITIES
+from spanruns_schema.dialects.sql import quote
 
 
 class Role(IntEnum):
@@ -60,6 +61,11 @@ TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tok
 CALL_TOKENS = (*TOKENS, *MODALITIES)
 """What calls are priced by; runs have the sums of `TOKENS`."""
 
+MODEL_DATE = r"[-@]20\d\d-?[01]\d-?[0-3]\d"
+"""What a model that answered may have behind the name of the one that was asked."""
+
+_NAME = f"if(role = 'model', replaceRegexpOne(name, {quote(MODEL_DATE + '$')}, ''), name)"
+
 # name, numpy type, SQL over span_facts
 _FACT = [
     ("trace_key", "<u8", "cityHash64(trace_id)"),
@@ -67,7 +73,7 @@ _FACT = [
     ("parent_key", "<u8", "if(parent_span_id = '', 0, cityHash64(trace_id, parent_span_id))"),
     ("run_key", "<u8", "cityHash64(if(run_id != '', run_id, concat(trace_id, '-', span_id)))"),
     ("given_parent_key", "<u8", "if(parent_run_id = '', 0, cityHash64(parent_run_id))"),
-    ("name_key", "<u8", "if(name = '', 0, cityHash64(lower(name)))"),
+    ("name_key", "<u8", f"if(name = '', 0, cityHash64(lower({_NAME})))"),
     # What several spans of one call have in common: the id of the model's answer, or that of the tool call.
     (
         "same_key",
@@ -151,6 +157,8 @@ CALL = np.dtype(
         ("span_key", "<u8"),
         ("call_key", "<u8"),  # the call that the span stands for; itself but for repeats that know more
         ("run_key", "<u8"),  # 0: of no run
+        ("input_key", "<u8"),  # the span that has what the call's own lacks, 0 for none
+        ("output_key", "<u8"),
         ("status", "u1"),
         ("is_tool", "u1"),
         ("started_us", "<i8"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from spanruns_receiver.resolver.columns import (
     CALL_TOKENS,
     EVENTS,
     FACT,
+    MODEL_DATE,
     ROLES,
     STATUSES,
     Bools,
@@ -31,10 +33,13 @@ from spanruns_receiver.resolver.columns import (
 from spanruns_receiver.resolver.contents import told_spans
 from spanruns_receiver.resolver.facts import may_be_shared
 from spanruns_receiver.resolver.joins import are_in, places
-from spanruns_receiver.resolver.table import Labels, Table, Texts, compiled_module, string
+from spanruns_receiver.resolver.table import Labels, Table, Texts, compiled_module, string, unpacked
 
 KEPT_BYTES = 48 << 20
 """How much memory kept facts may take; at full load those of one or two seconds."""
+
+
+_DATE = re.compile(MODEL_DATE.encode() + rb"\Z")
 
 
 def can_keep() -> bool:
@@ -212,7 +217,7 @@ def _narrow(table: Table, now_us: int) -> Columns:
         "parent_key": np.where(parent.is_empty, 0, _combined(trace_key, parent.keys())),
         "run_key": np.where(run_id.is_empty, trace_id.paired(span_id).keys(), run_id.keys()),
         "given_parent_key": np.where(given.is_empty, 0, given.keys()),
-        "name_key": np.where(name.is_empty, 0, name.keys(lower=True)),
+        "name_key": np.where(name.is_empty, 0, _name_keys(name, role == Role.MODEL)),
         "same_key": np.where(same == 0, 0, _combined(trace_key, same)),
         "scope_key": _keys(table["scope"]),
         "model_key": np.where(role == Role.MODEL, _combined(_keys(table["provider"]), name.keys()), 0),
@@ -237,6 +242,16 @@ def _narrow(table: Table, now_us: int) -> Columns:
         "cost_usd": table["cost_usd"].filled(np.nan),
     }
     return Columns({name: np.asarray(columns[name], FACT[name]) for name in FACT.names or ()})
+
+
+def _name_keys(name: Texts, is_model: Bools) -> Keys:
+    """The keys of names; of models without the date."""
+    keys, models = name.keys(lower=True), np.flatnonzero(is_model)
+    _, first, which = np.unique(keys[models], return_index=True, return_inverse=True)
+    undated = [string(_DATE.sub(b"", unpacked(text))) for text in name.packed(models[first])]
+    named = keys.copy()
+    named[models] = Texts.of(undated).keys(lower=True)[which]
+    return named
 
 
 def _combined(first: Keys, second: Keys) -> Keys:

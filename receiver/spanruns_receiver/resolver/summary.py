@@ -9,7 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.pricing.cost import NO_PRICES
-from spanruns_receiver.resolver.columns import CALL, MEMBER, RUN, TOKENS, Bools, Columns, Event, Ints, Role, Status, Use
+from spanruns_receiver.resolver.columns import (
+    CALL,
+    MEMBER,
+    RUN,
+    TOKENS,
+    Bools,
+    Columns,
+    Event,
+    Ints,
+    Keys,
+    Role,
+    Status,
+    Use,
+)
 from spanruns_receiver.resolver.contents import apart, note
 from spanruns_receiver.resolver.tree import Nodes, Tree, grow, nodes
 from spanruns_receiver.resolver.usage import Prices, fill_costs, fill_usage, summed
@@ -103,12 +116,24 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
     rows["status"][rows["status"] == Status.UNSET] = Status.SUCCESS
     fill_usage(rows, node, own, tree, spans.parent)
     fill_costs(rows, node, own, tree.call, prices)
+    for content in ("input", "output"):
+        rows[f"{content}_key"] = _has_instead(own, tree.call, f"has_{content}")[node]
     repeat = _telling_repeats(own, tree.call)
     position = np.searchsorted(node, tree.call[repeat])
     rows["status"][position] = own["status"][repeat]
     enriched = rows.take(position)
     enriched["span_key"] = own["span_key"][repeat]
     return _Calls(rows, node, group, is_tool), enriched
+
+
+def _has_instead(own: Columns, call: Ints, has: str) -> Keys:
+    """For every call without a content of its own the key of the span that repeats it and has one, 0 for none. Of several the first."""
+    repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))) & (own[has] > 0))
+    repeats = repeats[own[has][call[repeats]] == 0]
+    order = np.lexsort((own["span_key"][repeats], own["started_us"][repeats]))[::-1]
+    found = np.zeros(len(own), np.uint64)
+    found[call[repeats[order]]] = own["span_key"][repeats[order]]
+    return found
 
 
 def _telling_repeats(own: Columns, call: Ints) -> Ints:

@@ -23,8 +23,17 @@ def fill_usage(rows: Columns, node: Ints, own: Columns, tree: Tree, sent_parent:
     at = np.searchsorted(node, tree.call[counted])
     for name in told:
         np.add.at(rows[name], at, own[name][counted])
+    _add_parts(rows, "input_tokens", "cache_read_tokens", "cache_write_tokens")
+    _add_parts(rows, "output_tokens", "reasoning_tokens")
     counted = _counted(is_model & ~np.isnan(own["cost_usd"]), own, tree, sent_parent, seen_by)
     rows["cost_usd"] = summed(own["cost_usd"][counted], np.searchsorted(node, tree.call[counted]), len(node))
+
+
+def _add_parts(rows: Columns, whole: str, *parts: str) -> None:
+    """Parts that are more than the whole are not in it: some count what was cached, or thought, beside it."""
+    of_all = np.sum([rows[part] for part in parts], axis=0, dtype=rows[whole].dtype)
+    beside = of_all > rows[whole]
+    rows[whole][beside] += of_all[beside]
 
 
 def _seen_by(tree: Tree, sent_parent: Ints) -> Ints | None:

@@ -89,6 +89,7 @@ class Dialect:
     marker: Marker | None = None
     records: Mapping[str, Record] = field(default_factory=dict)  # by the name of the event
     failed: Sequence[When] = ()
+    cancelled: Sequence[When] = ()
     json_values: bool = False
     frameworks: Sequence[str] = ()
     operations: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -115,7 +116,7 @@ def _parse(name: str, text: str) -> Dialect:
 
 
 def _dialect(name: str, data: dict[str, Any]) -> Dialect:
-    known = {"detect", "strip", "order", "roles", "fields", "marker", "failed", "records", "implied"}
+    known = {"detect", "strip", "order", "roles", "fields", "marker", "failed", "cancelled", "records", "implied"}
     known |= {"operations", "providers", "json_values", "frameworks"}
     if unknown := data.keys() - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
@@ -137,6 +138,7 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         marker=Marker(_when(marker["when"]), marker["parent"]) if marker else None,
         records={event: _record(said) for event, said in data.get("records", {}).items()},
         failed=[_when(item) for item in data.get("failed", ())],
+        cancelled=[_when(item) for item in data.get("cancelled", ())],
         json_values=bool(data.get("json_values", False)),
         frameworks=data.get("frameworks", ()),
         operations=data.get("operations", {}),

@@ -48,6 +48,11 @@ FACTS_WRITTEN = "spanruns:facts"
 
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
 
+CANCELLED_TEXT = (
+    r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?|^(error: )?abort(ed)?)$"
+)
+"""What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
+
 CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"
 """Exceptions that are no failure: LangGraph hands over to another agent, or asks a person, by raising one."""
 
@@ -60,6 +65,7 @@ TEXT_AFTER_TYPE = r"(?s)^[\w.]+(?:\(['\"]?(.*?)['\"]?,?\)|: (.*))$"
 GENERAL_TYPES = (
     "",
     "_OTHER",
+    "Error",
     "Exception",
     "java.lang.RuntimeException",
     "java.util.concurrent.CompletionException",
@@ -134,10 +140,11 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "type_": f"if(said_ != '', said_, {kind})",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
         "said_failed_": mapping.failed(),
-        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_",
+        "said_cancelled_": f"StatusCode NOT IN ('Error', 'STATUS_CODE_ERROR') AND {mapping.cancelled()}",
+        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ AND NOT said_cancelled_",
     }
     outcome = {
-        "cancelled_": f"NOT is_ok_ AND match(type_, {quote(CANCELLED)})",
+        "cancelled_": f"NOT is_ok_ AND (match(type_, {quote(CANCELLED)}) OR match(text_, {quote(CANCELLED_TEXT)}) OR said_cancelled_)",
         "failed_": "(StatusCode IN ('Error', 'STATUS_CODE_ERROR') OR said_failed_ OR "
         f"(SpanAttributes['error.type'] != '' AND NOT is_ok_)) AND NOT (match(type_, {quote(CONTROL_FLOW)}) "
         f"OR match(text_, {quote(CONTROL_FLOW)}))",
@@ -438,6 +445,10 @@ class RowMapping:
         """Whether the span's sums leave out the tokens of this field."""
         every_dialect = [*self._dialects, self._base]
         return self._any([(of, said.when) for of in every_dialect for said in of.implied if field in said.apart])
+
+    def cancelled(self) -> str:
+        """Whether the dialect's own word says that the span, unless its status is an error, was cancelled."""
+        return self._any([(dialect, when) for dialect in [*self._dialects, self._base] for when in dialect.cancelled])
 
     def provider(self) -> str:
         """The provider of the model; empty where the value names a framework."""

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from spanruns_schema.dialects.dialect import BASE, Dialect, When
 from spanruns_schema.dialects.mapping import (
     CANCELLED,
+    CANCELLED_TEXT,
     CONTENT_LIMIT,
     CONTROL_FLOW,
     GENERAL_TYPES,
@@ -96,6 +97,7 @@ class DialectProgram(NamedTuple):
     roles: tuple[tuple[bytes, Rule], ...]
     failed: tuple[Rule, ...]
     implied: tuple[ImpliedProgram, ...]
+    cancelled: tuple[Rule, ...]
     markers: tuple[Rule, ...]
     marker_parent: tuple[Source, ...]
     fields: Mapping[str, tuple[Source, ...]]
@@ -145,6 +147,7 @@ class Program(NamedTuple):
     no_contents: tuple[bytes, ...]
     content_limit: int
     cancelled: str
+    cancelled_text: str
     control_flow: str
     internal_tag: str
     general_types: tuple[bytes, ...]
@@ -178,6 +181,7 @@ def compile_program(dialects: Sequence[Dialect]) -> Program:
         no_contents=tuple(value.encode() for value in NO_CONTENTS),
         content_limit=CONTENT_LIMIT,
         cancelled=CANCELLED,
+        cancelled_text=CANCELLED_TEXT,
         control_flow=CONTROL_FLOW,
         internal_tag=INTERNAL_TAG,
         general_types=tuple(kind.encode() for kind in GENERAL_TYPES),
@@ -252,6 +256,7 @@ class _Compiler:
                 for of in own
                 for said in of.implied
             ),
+            cancelled=tuple(self._when(of, when) for of in own for when in of.cancelled),
             markers=tuple(self._when(of, marker.when) for of, marker in markers),
             marker_parent=self._sources([marker.parent for _, marker in markers]),
             fields={name: self._sources(slots.sources(name)) for name in names},

@@ -144,7 +144,12 @@ def _uses(dialects: Sequence[Dialect], lists: dict[str, list[str]]) -> dict[str,
     asked += [key.partition("#")[0] for key in listed if "#" in key] * 2
     asked += [key.partition("|=")[2] for key in listed if "|=" in key and not key.endswith("$span_name")] * 2
     for dialect in dialects:
-        whens = [*(role.when for role in dialect.roles), *(said.when for said in dialect.implied), *dialect.failed]
+        whens = [
+            *(role.when for role in dialect.roles),
+            *(said.when for said in dialect.implied),
+            *dialect.failed,
+            *dialect.cancelled,
+        ]
         if dialect.marker:
             whens.append(dialect.marker.when)
             asked += [dialect.marker.parent] * 2

@@ -416,8 +416,12 @@ impl<'r> Maker<'_, 'r> {
         let (row, fields) = (self.row, self.fields);
         let (kind, message) = self.error();
         let said_failed = row.meets_any(&row.dialect.failed);
-        let ok = code == b"Ok" && !said_failed;
-        let cancelled = !ok && !kind.is_empty() && self.program.cancelled.is_match(&kind);
+        let said_cancelled = code != b"Error" && row.meets_any(&row.dialect.cancelled);
+        let ok = code == b"Ok" && !said_failed && !said_cancelled;
+        let cancelled = !ok
+            && (said_cancelled
+                || !kind.is_empty() && self.program.cancelled.is_match(&kind)
+                || !message.is_empty() && self.program.cancelled_text.is_match(&message));
         let failed = (code == b"Error"
             || said_failed
             || (!ok && !row.special(Special::ErrorType).is_empty()))

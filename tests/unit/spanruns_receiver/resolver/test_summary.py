@@ -99,6 +99,40 @@ def test_one_run_whole() -> None:
     ]
 
 
+def test_parts_that_are_more_than_the_whole_are_added_to_it() -> None:
+    """What was cached or thought is counted in, once, whatever the emitter counts."""
+    resolved = resolve(
+        facts_of(
+            """
+            run weather
+              model gpt input_tokens=11 output_tokens=7 cache_read_tokens=30 cache_write_tokens=5 reasoning_tokens=8
+              model gpt input_tokens=35 output_tokens=8 cache_read_tokens=30 cache_write_tokens=5 reasoning_tokens=8
+            """
+        )
+    )
+    assert [(call["input_tokens"], call["output_tokens"]) for call in calls_of(resolved)] == [(46, 15), (35, 8)]
+    (run,) = runs_of(resolved)
+    assert (run["input_tokens"], run["output_tokens"]) == (81, 23)
+
+
+def test_contents_that_only_a_repeat_has() -> None:
+    """A call without contents takes those of the first span inside it that has them; its own come first."""
+    resolved = resolve(
+        facts_of(
+            """
+            run weather
+              model gpt has_output=1
+                model gpt has_input=1 has_output=1
+                  model gpt has_input=1
+              tool get_weather
+                tool get_weather has_output=1
+            """
+        )
+    )
+    known = [(call["span_key"], call.get("input_key"), call.get("output_key")) for call in calls_of(resolved)]
+    assert known == [(2, 3, None), (5, None, 6)]
+
+
 def test_sub_runs_count_into_every_run_above() -> None:
     """Tokens and cost go up all the way, calls stay with their own run."""
     resolved = resolve(

@@ -75,6 +75,7 @@ def test_every_part_of_a_dialect() -> None:
                 ),
                 failed=(base_fails,),
                 implied=(ImpliedProgram((is_model,), ("reasoning_tokens",), b"openai"),),
+                cancelled=(),
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
                 fields={
@@ -100,6 +101,7 @@ def test_every_part_of_a_dialect() -> None:
                 roles=(),
                 failed=(base_fails,),
                 implied=(),
+                cancelled=(),
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
                 fields={
