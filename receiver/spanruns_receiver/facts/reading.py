@@ -108,6 +108,7 @@ class Reading:
         self._roles = [(role, self._all(rule)) for role, rule in dialect.roles]
         self.ok_is_default = dialect.ok_is_default
         self._failed = [self._all(rule) for rule in dialect.failed]
+        self._implied = [(self._all(rule), apart, provider) for rule, apart, provider in dialect.implied]
         self._cancelled = [self._all(rule) for rule in dialect.cancelled]
         self._markers = [self._all(rule) for rule in dialect.markers]
         self._marker_parent = self._first(dialect.marker_parent)
@@ -128,7 +129,7 @@ class Reading:
     def role(self, raw: Raw) -> bytes:
         """What the span is; `shadow` for a tool call that repeats the one around it."""
         for role, conditions in self._roles:
-            if all(condition(raw) for condition in conditions):
+            if _meets(raw, conditions):
                 return role
         return b""
 
@@ -138,7 +139,11 @@ class Reading:
 
     def failed(self, raw: Raw) -> bool:
         """Whether the dialect's own word says that the span failed."""
-        return any(all(condition(raw) for condition in rule) for rule in self._failed)
+        return any(_meets(raw, rule) for rule in self._failed)
+
+    def apart(self, raw: Raw) -> set[str]:
+        """The fields whose tokens the span's sums leave out."""
+        return {field for rule, apart, _ in self._implied if apart and _meets(raw, rule) for field in apart}
 
     def cancelled(self, raw: Raw) -> bool:
         """Whether the dialect's own word says that the span, unless its status is an error, was cancelled."""
@@ -146,7 +151,7 @@ class Reading:
 
     def marker(self, raw: Raw) -> bool:
         """Whether the span is only a sign that another has begun."""
-        return any(all(condition(raw) for condition in rule) for rule in self._markers)
+        return any(_meets(raw, rule) for rule in self._markers)
 
     def marker_parent(self, raw: Raw) -> bytes:
         """The parent of the span that has begun."""
@@ -154,6 +159,9 @@ class Reading:
 
     def provider(self, raw: Raw) -> bytes:
         """The provider of the model; empty where the value names a framework."""
+        for rule, _, provider in self._implied:
+            if provider and _meets(raw, rule):
+                return provider
         value = json_text.string(self.field("provider")(raw)).lower()
         return self._providers.get(value, value)
 
@@ -240,6 +248,10 @@ def _inside(value: Source, path: json_text.Path) -> Source:
         return json_text.at(raw.document(text), path) if text else b""
 
     return found
+
+
+def _meets(raw: Raw, conditions: Conditions) -> bool:
+    return all(condition(raw) for condition in conditions)
 
 
 def _matches(value: Source, test: Test) -> Condition:

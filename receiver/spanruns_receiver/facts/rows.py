@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from spanruns_schema.dialects import load
+from spanruns_schema.dialects.dialect import APART_FROM_INPUT, APART_FROM_OUTPUT, UNTOLD
 from spanruns_schema.dialects.mapping import (
     CANCELLED,
     CANCELLED_TEXT,
@@ -18,6 +19,7 @@ from spanruns_schema.dialects.mapping import (
     GENERAL_TYPES,
     INTERNAL_TAG,
     MODALITIES,
+    MODEL_PLACE,
     NO_MODELS,
     STACK,
     TEXT_AFTER_TYPE,
@@ -46,6 +48,7 @@ _STACK = _anchored(STACK)
 _TYPE_IN_MESSAGE = _anchored(TYPE_IN_MESSAGE)
 _TEXT_AFTER_TYPE = _anchored(TEXT_AFTER_TYPE)
 _INTERNAL_TAG = _anchored(INTERNAL_TAG)
+_MODEL_PLACE = _anchored(MODEL_PLACE)
 _TRACEBACKS = (b"Traceback (most recent call last):", b"\n\nNoneType: None")
 _GENERAL_TYPES = frozenset(kind.encode() for kind in GENERAL_TYPES)
 _NO_MODELS = frozenset(name.encode() for name in NO_MODELS)
@@ -339,7 +342,7 @@ def _name(reading: Reading, raw: Raw, role: bytes) -> bytes:
         model = reading.field("model")(raw)
         if model in _NO_MODELS:
             model = reading.field("requested_model")(raw)
-        return b"" if model in _NO_MODELS else model
+        return b"" if model in _NO_MODELS else _MODEL_PLACE.sub(b"", model)
     return raw.span_name
 
 
@@ -390,12 +393,16 @@ def _usage(reading: Reading, raw: Raw) -> Fact:
     def tokens(*fields: str) -> int:
         return sum(numbers.tokens(reading.field(field)(raw)) for field in fields) % 2**64
 
+    apart = reading.apart(raw)
+    input_tokens = tokens("input_tokens", *(field for field in APART_FROM_INPUT if field in apart))
+    output_tokens = tokens("output_tokens", *(field for field in APART_FROM_OUTPUT if field in apart))
+    untold = max(0, tokens("total_tokens") - (input_tokens + output_tokens) % 2**64) if UNTOLD in apart else 0
     return {
-        "input_tokens": tokens("input_tokens", "cache_read_apart", "cache_write_apart", "audio_input_apart"),
-        "output_tokens": tokens("output_tokens", "reasoning_apart", "audio_output_apart"),
+        "input_tokens": input_tokens,
+        "output_tokens": (output_tokens + untold) % 2**64,
         "cache_read_tokens": tokens("cache_read_tokens"),
         "cache_write_tokens": tokens("cache_write_tokens"),
-        "reasoning_tokens": tokens("reasoning_tokens"),
+        "reasoning_tokens": (tokens("reasoning_tokens") + untold) % 2**64,
         **{name: tokens(name) for name in MODALITIES},
         "cost_usd": numbers.double(reading.field("cost_usd")(raw)),
     }

@@ -18,11 +18,15 @@ PROVIDERS = {
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",
     "gcp.vertex_ai": "google",
+    "microsoft.foundry": "azure",
     "mistral_ai": "mistral",
     "moonshot_ai": "moonshotai",
     "x_ai": "x-ai",
 }
 """The package's name for the convention's, where they differ."""
+
+BEDROCK_MAKERS = ("amazon", "meta", "mistral", "cohere", "ai21", "deepseek")
+"""Who stands before a model's name there; those whose models the package knows without need not."""
 
 TOKEN_PRICES = {
     "input_usd_per_mtok": "input_mtok",
@@ -101,7 +105,10 @@ def _find(provider: str, model: str) -> Any:
 
 
 def _names(provider: str, model: str) -> list[str]:
-    """What the model may be called: as it is, and where no provider is told without one in front (`googleai/gemini-2.5-pro`)."""
+    """What the model may be called: as it is; where no provider is told without one in front (`googleai/gemini-2.5-pro`); on Bedrock
+    with its maker, whom OpenLLMetry takes away."""
+    if provider == "aws.bedrock":
+        return [model, *(f"{maker}.{model}" for maker in BEDROCK_MAKERS)] if model else []
     bare = model.rpartition("/")[2]
     return [name for name in ([model] if provider else [model, bare]) if name]
 

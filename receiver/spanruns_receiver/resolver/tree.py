@@ -152,7 +152,7 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     owner = np.where(above >= 0, stands[above], -1)
     is_run = runs & (stands == itself)
     owner = _owner_of_runs(owner, is_run, above, stands)
-    call = _calls(nodes.facts["is_shadow"].astype(bool), name, is_tool, is_model, parent, runs)
+    call = _calls(nodes.facts, name, is_tool, is_model, parent, runs)
     tree = Tree(stands, owner, call, is_run, is_run & (fallback | (role == Role.WORKFLOW)), parent)
     return _Decided(tree, Standing(np.where(runs, fold, np.where(call >= 0, call, itself)), around, above))
 
@@ -314,16 +314,22 @@ def _owner_of_runs(owner: Ints, is_run: Bools, above: Ints, stands: Ints) -> Int
 
 
 def _calls(
-    is_shadow: Bools, name: NDArray[np.uint64], is_tool: Bools, is_model: Bools, parent: Ints, runs: Bools
+    facts: Columns, name: NDArray[np.uint64], is_tool: Bools, is_model: Bools, parent: Ints, runs: Bools
 ) -> Ints:
-    """For every tool and model span the call that it stands for: the outermost of those that repeat each other."""
+    """For every tool and model span the call that it stands for: the outermost of those that repeat each other.
+
+    What one instrumentation tells of a model below a call of its own that is over, whose context was left behind, is another call.
+    """
     itself = np.arange(len(parent))
     outer = nearest(parent, runs | is_tool)
     at = np.maximum(outer, 0)
     repeats = is_tool & (outer >= 0) & is_tool[at]
-    repeats &= is_shadow | (name == name[at])
+    repeats &= facts["is_shadow"].astype(bool) | (name == name[at])
     call = np.where(repeats, outer, itself)
     outer = nearest(parent, runs | is_tool | is_model)
-    repeats = is_model & (outer >= 0) & is_model[np.maximum(outer, 0)]
+    at = np.maximum(outer, 0)
+    repeats = is_model & (outer >= 0) & is_model[at]
+    is_over = (facts["ended_us"][at] > 0) & (facts["ended_us"][at] < facts["started_us"])
+    repeats &= ~(is_over & (facts["scope_key"] == facts["scope_key"][at]))
     call = settle(np.where(repeats, outer, call))
     return np.where(is_tool | is_model, call, -1)

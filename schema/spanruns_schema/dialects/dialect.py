@@ -14,6 +14,15 @@ from spanruns_schema.errors import ConfigError
 BASE = "genai"
 ROLES = frozenset({"run", "agent", "workflow", "chain", "tool", "model", "ignored", ""})
 
+APART_FROM_INPUT = ("cache_read_tokens", "cache_write_tokens", "audio_input_tokens")
+"""Fields whose tokens are parts of the input, but which some leave out of its sum."""
+
+APART_FROM_OUTPUT = ("reasoning_tokens", "audio_output_tokens")
+"""The same of the output."""
+
+UNTOLD = "untold_tokens"
+"""What a total has beyond input and output: reasoning that only the total tells."""
+
 When = Mapping[str, Sequence[str]]
 
 
@@ -24,6 +33,15 @@ class Role:
     role: str
     when: When
     shadow: bool = False
+
+
+@dataclass(frozen=True)
+class Implied:
+    """What a span that meets `when` does not say itself: fields that its sums leave `apart`, and its provider."""
+
+    when: When
+    apart: Sequence[str] = ()
+    provider: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,7 @@ class Dialect:
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
     strip_prefix: Sequence[str] = ()
     strip_suffix: Sequence[str] = ()
+    implied: Sequence[Implied] = ()
     marker: Marker | None = None
     records: Mapping[str, Record] = field(default_factory=dict)  # by the name of the event
     failed: Sequence[When] = ()
@@ -98,7 +117,19 @@ def _parse(name: str, text: str) -> Dialect:
 
 
 def _dialect(name: str, data: dict[str, Any]) -> Dialect:
-    known = {"detect", "strip", "order", "roles", "fields", "marker", "failed", "cancelled", "ok_is_default", "records"}
+    known = {
+        "detect",
+        "strip",
+        "order",
+        "roles",
+        "fields",
+        "marker",
+        "failed",
+        "cancelled",
+        "ok_is_default",
+        "records",
+        "implied",
+    }
     known |= {"operations", "providers", "json_values", "frameworks"}
     if unknown := data.keys() - known:
         raise ValueError(f"unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
@@ -116,6 +147,7 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         fields=data.get("fields", {}),
         strip_prefix=data.get("strip", {}).get("prefix", ()),
         strip_suffix=data.get("strip", {}).get("suffix", ()),
+        implied=[_implied(item) for item in data.get("implied", ())],
         marker=Marker(_when(marker["when"]), marker["parent"]) if marker else None,
         records={event: _record(said) for event, said in data.get("records", {}).items()},
         failed=[_when(item) for item in data.get("failed", ())],
@@ -132,6 +164,15 @@ def _role(item: dict[str, Any]) -> Role:
     if item["role"] not in ROLES:
         raise ValueError(f"role {item['role']!r} is none of {', '.join(sorted(ROLES - {''}))}")
     return Role(item["role"], _when(item["when"]), bool(item.get("shadow", False)))
+
+
+def _implied(item: dict[str, Any]) -> Implied:
+    if unknown := item.keys() - {"when", "apart", "provider"}:
+        raise ValueError(f"[[implied]] knows no {sorted(unknown)[0]!r}")
+    known = {*APART_FROM_INPUT, *APART_FROM_OUTPUT, UNTOLD}
+    if unknown := set(item.get("apart", ())) - known:
+        raise ValueError(f"apart {sorted(unknown)[0]!r} is none of {', '.join(sorted(known))}")
+    return Implied(_when(item["when"]), item.get("apart", ()), item.get("provider", ""))
 
 
 def _record(item: dict[str, Any]) -> Record:

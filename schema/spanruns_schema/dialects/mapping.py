@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from spanruns_schema.dialects.dialect import BASE, Dialect, Record, When, load
+from spanruns_schema.dialects.dialect import (
+    APART_FROM_INPUT,
+    APART_FROM_OUTPUT,
+    BASE,
+    UNTOLD,
+    Dialect,
+    Record,
+    When,
+    load,
+)
 from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 from spanruns_schema.dialects.sql import (
     affixes,
@@ -72,6 +81,11 @@ NO_CONTENTS = (*NO_VALUES, "{}", "[]")
 
 NO_MODELS = ("unknown", "none")
 """What stands in the place of a model that nobody knows."""
+
+MODEL_PLACE = (
+    r"^(arn:aws[\w-]*:bedrock:[^/]*:(foundation-model|inference-profile)/|((projects|publishers)/.*/)?models/)"
+)
+"""Where a model is kept, in front of its name: Google's and Amazon's names of resources."""
 
 INTERNAL_TAG = r"^(seq|graph):step:\d+$"
 
@@ -285,9 +299,16 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
     def tokens(name: str) -> str:
         return only("has_usage_", _unsigned(field(name)), "0")
 
+    def whole(name: str, parts: Sequence[str]) -> str:
+        apart = [f"if({mapping.apart(part)}, {tokens(part)}, 0)" for part in parts]
+        return mapping.alias(f"whole_{name}_", " + ".join([tokens(name), *apart]))
+
     def content(condition: str, run_or_model: str, of_tool: str) -> str:
         return f"multiIf({condition}, {field(run_or_model)}, {tool}, {field(of_tool)}, '')"
 
+    input_tokens, output_tokens = whole("input_tokens", APART_FROM_INPUT), whole("output_tokens", APART_FROM_OUTPUT)
+    told, total = f"{input_tokens} + {output_tokens}", mapping.alias("total_tokens_", tokens("total_tokens"))
+    untold = f"if({mapping.alias('untold_', mapping.apart(UNTOLD))}, if({total} > {told}, {total} - ({told}), 0), 0)"
     whole_input = mapping.alias("whole_input_", content("has_content_", "input", "arguments"))
     whole_output = mapping.alias("whole_output_", content("has_content_", "output", "result"))
     return {
@@ -339,13 +360,11 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
             f"coalesce(toFloat64OrNull({field('time_to_first_chunk_s')}) * 1000, toFloat64OrNull({field('time_to_first_chunk_ms')}))",
             "NULL",
         ),
-        "input_tokens": " + ".join(
-            map(tokens, ("input_tokens", "cache_read_apart", "cache_write_apart", "audio_input_apart"))
-        ),
-        "output_tokens": " + ".join(map(tokens, ("output_tokens", "reasoning_apart", "audio_output_apart"))),
+        "input_tokens": input_tokens,
+        "output_tokens": f"{output_tokens} + {untold}",
         "cache_read_tokens": tokens("cache_read_tokens"),
         "cache_write_tokens": tokens("cache_write_tokens"),
-        "reasoning_tokens": tokens("reasoning_tokens"),
+        "reasoning_tokens": f"{tokens('reasoning_tokens')} + {untold}",
         **{name: tokens(name) for name in MODALITIES},
         "cost_usd": only("has_usage_", f"toFloat64OrNull({field('cost_usd')})", "NULL"),
         "input": _cut(whole_input),
@@ -403,7 +422,7 @@ class RowMapping:
         for dialect in [*self._dialects, self._base]:
             for role in dialect.roles:
                 branches += [
-                    every([*self._mine(dialect), *self._when(dialect, role.when)]),
+                    self._rule(dialect, role.when),
                     quote("shadow" if role.shadow else role.role),
                 ]
         return f"multiIf({', '.join(branches)}, '')"
@@ -428,18 +447,25 @@ class RowMapping:
 
     def says(self, of: Callable[[Dialect], Sequence[When]]) -> str:
         """Whether the span meets one of these conditions of its dialect, or of the base."""
-        rules = [
-            every([*self._mine(dialect), *self._when(dialect, when)])
-            for dialect in [*self._dialects, self._base]
-            for when in of(dialect)
-        ]
-        return f"({' OR '.join(rules)})" if rules else "false"
+        return self._any([(dialect, when) for dialect in [*self._dialects, self._base] for when in of(dialect)])
+
+    def apart(self, field: str) -> str:
+        """Whether the span's sums leave out the tokens of this field."""
+        return self.says(lambda dialect: [said.when for said in dialect.implied if field in said.apart])
 
     def provider(self) -> str:
         """The provider of the model; empty where the value names a framework."""
         value = self.alias("provider_", f"lower({_unquoted(self.field('provider'))})")
         no_provider = {"": self._base.frameworks}
-        return translated(value, [no_provider, *(d.providers for d in [*self._dialects, self._base])])
+        said = translated(value, [no_provider, *(d.providers for d in [*self._dialects, self._base])])
+        branches = [
+            part
+            for dialect in [*self._dialects, self._base]
+            for implied in dialect.implied
+            if implied.provider
+            for part in (self._rule(dialect, implied.when), quote(implied.provider))
+        ]
+        return f"multiIf({', '.join([*branches, said])})" if branches else said
 
     def operation(self) -> str:
         """What the model was asked for, in the convention's words."""
@@ -476,6 +502,13 @@ class RowMapping:
         scope = f"multiIf({', '.join(branches)}, {none})" if branches else str(none)
         names = ", ".join(quote(dialect.name) for dialect in [*self._dialects, self._base])
         return f"[{names}][least(arrayMin(arrayPushBack({found}, {none})), {scope})]"
+
+    def _any(self, rules: Sequence[tuple[Dialect, When]]) -> str:
+        return f"({' OR '.join(self._rule(of, when) for of, when in rules)})" if rules else "false"
+
+    def _rule(self, dialect: Dialect, when: When) -> str:
+        """Whether the row is of the dialect and meets every condition."""
+        return every([*self._mine(dialect), *self._when(dialect, when)])
 
     def _mine(self, dialect: Dialect) -> list[str]:
         """The condition that a row is of the dialect; the base's rules are for all."""
@@ -545,9 +578,10 @@ def _list(words: Sequence[str]) -> str:
 
 
 def _known_model(answered: str, requested: str) -> str:
-    """The model that answered, where that is unknown the one that was asked for."""
+    """The model that answered, where that is unknown the one that was asked for; without the place where it is kept."""
     unknown = _list(NO_MODELS)
-    return f"multiIf({answered} NOT IN ({unknown}), {answered}, {requested} NOT IN ({unknown}), {requested}, '')"
+    known = f"multiIf({answered} NOT IN ({unknown}), {answered}, {requested} NOT IN ({unknown}), {requested}, '')"
+    return f"replaceRegexpOne({known}, {quote(MODEL_PLACE)}, '')"
 
 
 def _unsigned(expression: str) -> str:

@@ -17,6 +17,7 @@ from spanruns_schema.dialects.mapping import (
     GENERAL_TYPES,
     INTERNAL_TAG,
     LIFECYCLE,
+    MODEL_PLACE,
     NO_CONTENTS,
     NO_MODELS,
     NO_VALUES,
@@ -76,6 +77,14 @@ Rule = tuple[Condition, ...]
 """Conditions that must all be met."""
 
 
+class ImpliedProgram(NamedTuple):
+    """What a row that meets the rule does not say itself: fields that its sums leave `apart`; its provider, if not empty."""
+
+    rule: Rule
+    apart: tuple[str, ...]
+    provider: bytes
+
+
 class DialectProgram(NamedTuple):
     """How rows of one dialect are read; what the data ties to other dialects is left out.
 
@@ -88,6 +97,7 @@ class DialectProgram(NamedTuple):
     bare: Mapping[bytes, int]
     roles: tuple[tuple[bytes, Rule], ...]
     failed: tuple[Rule, ...]
+    implied: tuple[ImpliedProgram, ...]
     cancelled: tuple[Rule, ...]
     ok_is_default: bool
     markers: tuple[Rule, ...]
@@ -144,6 +154,7 @@ class Program(NamedTuple):
     internal_tag: str
     general_types: tuple[bytes, ...]
     no_models: tuple[bytes, ...]
+    model_place: str
     stack: str
     type_in_message: str
     text_after_type: str
@@ -177,6 +188,7 @@ def compile_program(dialects: Sequence[Dialect]) -> Program:
         internal_tag=INTERNAL_TAG,
         general_types=tuple(kind.encode() for kind in GENERAL_TYPES),
         no_models=tuple(name.encode() for name in NO_MODELS),
+        model_place=MODEL_PLACE,
         stack=STACK,
         type_in_message=TYPE_IN_MESSAGE,
         text_after_type=TEXT_AFTER_TYPE,
@@ -241,6 +253,11 @@ class _Compiler:
                 for role in of.roles
             ),
             failed=tuple(self._when(of, when) for of in own for when in of.failed),
+            implied=tuple(
+                ImpliedProgram(self._when(of, said.when), tuple(said.apart), said.provider.encode())
+                for of in own
+                for said in of.implied
+            ),
             cancelled=tuple(self._when(of, when) for of in own for when in of.cancelled),
             ok_is_default=dialect.ok_is_default,
             markers=tuple(self._when(of, marker.when) for of, marker in markers),

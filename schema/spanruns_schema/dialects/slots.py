@@ -87,6 +87,8 @@ def _merged(dialects: Sequence[Dialect], field: str) -> list[str]:
     """One order of a field's sources that is every dialect's order, `$span_name` last. A dialect that contradicts those
     before it keeps its keys to itself (`dialect|=key`)."""
     lists = [[scoped(dialect, source) for source in dialect.fields.get(field, ())] for dialect in dialects]
+    if "$span_name" not in lists[-1]:  # what is no name for all
+        lists = [[_own(dialect, key) for key in keys] for dialect, keys in zip(dialects, lists, strict=True)]
     lists = [sorted(keys, key=lambda key: key == "$span_name") for keys in lists]
     base = lists.pop()
     rules = list(pairwise(base))
@@ -99,6 +101,10 @@ def _merged(dialects: Sequence[Dialect], field: str) -> list[str]:
             found = _ordered([*order, *own], [*rules, *more])
         order, rules = found, [*rules, *more]
     return order
+
+
+def _own(dialect: Dialect, source: str) -> str:
+    return f"{dialect.name}|={source}" if source == "$span_name" else source
 
 
 def _rules(own: Sequence[str], base: Sequence[str]) -> list[tuple[str, str]]:
@@ -136,9 +142,14 @@ def _uses(dialects: Sequence[Dialect], lists: dict[str, list[str]]) -> dict[str,
     asked = [key for key in listed if _is_plain(key)]
     # A key inside a rule or a path, or of one dialect alone, needs a slot of its own, so it counts twice.
     asked += [key.partition("#")[0] for key in listed if "#" in key] * 2
-    asked += [key.partition("|=")[2] for key in listed if "|=" in key] * 2
+    asked += [key.partition("|=")[2] for key in listed if "|=" in key and not key.endswith("$span_name")] * 2
     for dialect in dialects:
-        whens = [role.when for role in dialect.roles] + [*dialect.failed, *dialect.cancelled]
+        whens = [
+            *(role.when for role in dialect.roles),
+            *(said.when for said in dialect.implied),
+            *dialect.failed,
+            *dialect.cancelled,
+        ]
         if dialect.marker:
             whens.append(dialect.marker.when)
             asked += [dialect.marker.parent] * 2

@@ -292,12 +292,23 @@ impl<'r> Maker<'_, 'r> {
             Role::None | Role::Ignored => return Cow::Borrowed(self.row.texts.span_name),
         };
         let name = self.row.first(sources);
-        if role != Role::Model || !self.is_no_model(&name) {
+        if role != Role::Model {
             return name;
+        }
+        if !self.is_no_model(&name) {
+            return self.placeless(name);
         }
         match self.row.first(&self.fields.requested_model) {
             unknown if self.is_no_model(&unknown) => Cow::Borrowed(b""),
-            requested => requested,
+            requested => self.placeless(requested),
+        }
+    }
+
+    /// A model's name without the place where it is kept.
+    fn placeless<'t>(&self, model: Text<'t>) -> Text<'t> {
+        match self.program.model_place.find(&model).map(|place| place.end()) {
+            Some(end) => Cow::Owned(model[end..].to_vec()),
+            None => model,
         }
     }
 
@@ -339,10 +350,13 @@ impl<'r> Maker<'_, 'r> {
             Some(name) => Cow::Borrowed(name),
             None => said,
         };
-        let provider = lower(json::string(row.first(&fields.provider)));
-        fact.provider = match words.providers.get(&*provider) {
-            Some(name) => Cow::Borrowed(name),
-            None => provider,
+        let mut implied = row.dialect.implied.iter().filter(|said| !said.provider.is_empty());
+        fact.provider = match implied.find(|said| row.meets(&said.rule)) {
+            Some(said) => Cow::Borrowed(&said.provider),
+            None => {
+                let provider = lower(json::string(row.first(&fields.provider)));
+                words.providers.get(&*provider).map_or(provider, |name| Cow::Borrowed(name))
+            }
         };
         fact.response_id = row.first(&fields.response_id);
         let seconds = numbers::double(&row.first(&fields.time_to_first_chunk_s));
@@ -353,13 +367,6 @@ impl<'r> Maker<'_, 'r> {
     fn usage(&self, fact: &mut Fact<'r>) {
         let (row, fields) = (self.row, self.fields);
         let tokens = |sources| numbers::tokens(&row.first(sources));
-        fact.input_tokens = tokens(&fields.input_tokens)
-            .wrapping_add(tokens(&fields.cache_read_apart))
-            .wrapping_add(tokens(&fields.cache_write_apart))
-            .wrapping_add(tokens(&fields.audio_input_apart));
-        fact.output_tokens = tokens(&fields.output_tokens)
-            .wrapping_add(tokens(&fields.reasoning_apart))
-            .wrapping_add(tokens(&fields.audio_output_apart));
         fact.cache_read_tokens = tokens(&fields.cache_read_tokens);
         fact.cache_write_tokens = tokens(&fields.cache_write_tokens);
         fact.reasoning_tokens = tokens(&fields.reasoning_tokens);
@@ -370,6 +377,23 @@ impl<'r> Maker<'_, 'r> {
         fact.image_output_tokens = tokens(&fields.image_output_tokens);
         fact.image_cache_read_tokens = tokens(&fields.image_cache_read_tokens);
         fact.cost_usd = numbers::double(&row.first(&fields.cost_usd));
+        let implied = row.dialect.implied.iter().filter(|said| !said.apart.is_empty());
+        let met: Vec<_> = implied.filter(|said| row.meets(&said.rule)).collect();
+        let is_apart = |field: &str| met.iter().any(|said| said.apart.iter().any(|apart| apart == field));
+        let apart = |field, tokens| if is_apart(field) { tokens } else { 0 };
+        fact.input_tokens = tokens(&fields.input_tokens)
+            .wrapping_add(apart("cache_read_tokens", fact.cache_read_tokens))
+            .wrapping_add(apart("cache_write_tokens", fact.cache_write_tokens))
+            .wrapping_add(apart("audio_input_tokens", fact.audio_input_tokens));
+        fact.output_tokens = tokens(&fields.output_tokens)
+            .wrapping_add(apart("reasoning_tokens", fact.reasoning_tokens))
+            .wrapping_add(apart("audio_output_tokens", fact.audio_output_tokens));
+        if is_apart("untold_tokens") {
+            let told = fact.input_tokens.wrapping_add(fact.output_tokens);
+            let untold = tokens(&fields.total_tokens).saturating_sub(told);
+            fact.output_tokens = fact.output_tokens.wrapping_add(untold);
+            fact.reasoning_tokens = fact.reasoning_tokens.wrapping_add(untold);
+        }
     }
 
     /// A JSON array or a comma-separated list.

@@ -58,6 +58,13 @@ struct GivenCondition {
 }
 
 #[derive(FromPyObject)]
+struct GivenImplied {
+    rule: Vec<GivenCondition>,
+    apart: Vec<String>,
+    provider: Vec<u8>,
+}
+
+#[derive(FromPyObject)]
 struct GivenDialect {
     name: Vec<u8>,
     json_values: bool,
@@ -65,6 +72,7 @@ struct GivenDialect {
     bare: HashMap<Vec<u8>, u32>,
     roles: Vec<(Vec<u8>, Vec<GivenCondition>)>,
     failed: Vec<Vec<GivenCondition>>,
+    implied: Vec<GivenImplied>,
     cancelled: Vec<Vec<GivenCondition>>,
     ok_is_default: bool,
     markers: Vec<Vec<GivenCondition>>,
@@ -111,6 +119,7 @@ pub struct Given {
     internal_tag: String,
     general_types: Vec<Vec<u8>>,
     no_models: Vec<Vec<u8>>,
+    model_place: String,
     stack: String,
     type_in_message: String,
     text_after_type: String,
@@ -257,10 +266,17 @@ fields! {
     agent_name workflow_name agent_id agent_version tool_name tool_call_id tool_type arguments result operation model
     requested_model provider response_id time_to_first_chunk_s time_to_first_chunk_ms input output input_tokens output_tokens cache_read_tokens cache_write_tokens
     reasoning_tokens audio_input_tokens audio_output_tokens audio_cache_read_tokens image_input_tokens image_output_tokens
-    image_cache_read_tokens cache_read_apart cache_write_apart reasoning_apart audio_input_apart audio_output_apart
+    image_cache_read_tokens total_tokens
     cost_usd session_id user_id tags workspace environment error_type error_message run_id
     parent_run_id run_kind trigger trigger_detail run_status queued_at waiting_ms waiting_for parameters
     rows_processed progress_done progress_total dry_run sla_ms spans_reported heartbeat_interval_ms
+}
+
+/// What a row that meets the rule does not say itself: fields that its sums leave apart; its provider, if not empty.
+pub struct Implied {
+    pub rule: Rule,
+    pub apart: Vec<String>,
+    pub provider: Vec<u8>,
 }
 
 /// How rows of one dialect are read.
@@ -270,6 +286,7 @@ pub struct Dialect {
     pub affixes: Vec<Affix>,
     pub roles: Vec<(Role, Rule)>,
     pub failed: Vec<Rule>,
+    pub implied: Vec<Implied>,
     pub cancelled: Vec<Rule>,
     pub ok_is_default: bool,
     pub markers: Vec<Rule>,
@@ -327,6 +344,7 @@ pub struct Program {
     pub internal_tag: Regex,
     pub general_types: Vec<Vec<u8>>,
     pub no_models: Vec<Vec<u8>>,
+    pub model_place: Regex,
     pub stack: Regex,
     pub type_in_message: Regex,
     pub text_after_type: Regex,
@@ -348,6 +366,7 @@ impl Program {
             internal_tag: regex(&given.internal_tag)?,
             general_types: given.general_types,
             no_models: given.no_models,
+            model_place: regex(&given.model_place)?,
             stack: regex(&given.stack)?,
             type_in_message: regex(&given.type_in_message)?,
             text_after_type: regex(&given.text_after_type)?,
@@ -441,6 +460,7 @@ impl Dialect {
             affixes: given.affixes,
             roles,
             failed: rules(given.failed, names)?,
+            implied: given.implied.into_iter().map(|said| names.implied(said)).collect::<PyResult<_>>()?,
             cancelled: rules(given.cancelled, names)?,
             ok_is_default: given.ok_is_default,
             markers: rules(given.markers, names)?,
@@ -473,6 +493,10 @@ impl Names {
             })
         });
         conditions.collect()
+    }
+
+    fn implied(&mut self, given: GivenImplied) -> PyResult<Implied> {
+        Ok(Implied { rule: self.rule(given.rule)?, apart: given.apart, provider: given.provider })
     }
 
     fn source(&mut self, given: GivenSource) -> PyResult<Source> {

@@ -228,3 +228,9 @@ def test_a_model_named_with_its_provider() -> None:
     """Where spans tell no provider, the model's name may begin with one; where they tell one, the name is taken as it is."""
     assert prices("", "googleai/gemini-2.5-flash") == prices("", "gemini-2.5-flash") != []
     assert prices("openai", "googleai/gemini-2.5-flash") == prices("", "googleai/none") == prices("", "") == []
+
+
+def test_a_model_of_bedrock_without_its_maker() -> None:
+    """Bedrock's models are named with their makers, whom some leave out."""
+    assert prices("aws.bedrock", "nova-lite-v1:0") == prices("aws.bedrock", "amazon.nova-lite-v1:0") != []
+    assert prices("aws.bedrock", "none") == prices("aws.bedrock", "") == []

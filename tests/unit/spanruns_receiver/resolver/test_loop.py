@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from spanruns_receiver.decode import decode
+from spanruns_receiver.decode import Signal, decode
 from spanruns_receiver.resolver import arrivals, loop, passes
 from spanruns_receiver.resolver.loop import Resolver
 from spanruns_receiver.resolver.recent import can_keep
@@ -129,14 +129,13 @@ def test_contents_after_the_end_are_shown_at_once(bench: Bench) -> None:
     resolver.make_pass()
     resolver._seen[f"{1:032x}"].first_s -= 100
     passes = []
-    for number, requests in enumerate(
-        (
-            {"logs": logs_request([content("gen_ai.user.message", 1, {"content": "early"}, at_ms=1)])},
-            {"traces": spans_request([span(1, "invoke_agent end", RUN)])},
-            {"logs": logs_request([content("gen_ai.choice", 1, {"message": {"content": "late"}}, at_ms=2)])},
-            {"logs": logs_request([content("gen_ai.choice", 1, {"message": {"content": "later"}}, at_ms=3)])},
-        )
-    ):
+    told: list[dict[Signal, bytes]] = [
+        {"logs": logs_request([content("gen_ai.user.message", 1, {"content": "early"}, at_ms=1)])},
+        {"traces": spans_request([span(1, "invoke_agent end", RUN)])},
+        {"logs": logs_request([content("gen_ai.choice", 1, {"message": {"content": "late"}}, at_ms=2)])},
+        {"logs": logs_request([content("gen_ai.choice", 1, {"message": {"content": "later"}}, at_ms=3)])},
+    ]
+    for number, requests in enumerate(told):
         for signal, request in requests.items():
             bench.receive(request, signal=signal)
         resolver.make_pass()

@@ -344,6 +344,16 @@ TREES = {
         """,
         ["run", "call of 1", "call of 1"],
     ),
+    "a model call in the context that an earlier one of its instrumentation left behind is another": (
+        f"""
+        run weather
+          model gpt scope_key=7
+            model gpt scope_key=8
+            model gpt scope_key=7 started_us={START_US + 500_000}
+              model gpt scope_key=8 started_us={START_US + 510_000}
+        """,
+        ["run", "call of 1", "repeats 2", "call of 1", "repeats 4"],
+    ),
     "protocol spans repeat the tool call around them": (
         """
         run weather

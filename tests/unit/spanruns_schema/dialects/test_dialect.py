@@ -41,6 +41,8 @@ def test_a_folder_of_ones_own(tmp_path: Path) -> None:
         ('[detect]\nscopes = ["x"]\n', "'order'"),
         ("order = 5\n", r"\[detect\]"),
         (MINIMAL + "[colours]\n", "unknown key 'colours'"),
+        (MINIMAL + '[[implied]]\nwhen = { "k" = "*" }\nmodel = "m"\n', "knows no 'model'"),
+        (MINIMAL + '[[implied]]\nwhen = { "k" = "*" }\napart = ["tokens"]\n', "apart 'tokens' is none of"),
         (MINIMAL + '[[roles]]\nrole = "toll"\nwhen = {}\n', "role 'toll' is none of"),
         (MINIMAL + '[[roles]]\nrole = "tool"\n', "'when'"),
         (MINIMAL + '[marker]\nparent = "p"\n', "'when'"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from spanruns_schema.dialects import BASE, Dialect, load
-from spanruns_schema.dialects.dialect import Marker, Role
+from spanruns_schema.dialects import load
+from spanruns_schema.dialects.dialect import BASE, Dialect, Implied, Marker, Role
 from spanruns_schema.dialects.program import (
     Affix,
     Condition,
     DialectProgram,
+    ImpliedProgram,
     Patterns,
     RowProgram,
     Source,
@@ -27,6 +28,7 @@ ONE = Dialect(
         "model": ["event:e/one.model", "last_event:e/k"],
     },
     strip_prefix=["run "],
+    implied=[Implied({"one.kind": ["m"]}, ["reasoning_tokens"], "openai")],
     marker=Marker({"one.json#a": ["$span_name"]}, "one.parent"),
     json_values=True,
     cancelled=[{"one.json#a.-1": [""]}],
@@ -54,6 +56,7 @@ def test_every_part_of_a_dialect() -> None:
     affixes = (Affix(b"run ", False), Affix(b".end", True))
     base_fails = (Condition(Source("slot", failed), Patterns((b"yes",), False, (), ())),)
     marker = (Condition(Source("inside", json, path=("a",)), Patterns((b"$span_name",), False, (), ()), affixes),)
+    is_model = Condition(Source("slot", kind), Patterns((b"m",), False, (), ()))
     name = Source("slot", own)
     model = (Source("resource", name=b"g.model"), Source("status_message"))
     assert found == RowProgram(
@@ -73,6 +76,7 @@ def test_every_part_of_a_dialect() -> None:
                     ),
                 ),
                 failed=(base_fails,),
+                implied=(ImpliedProgram((is_model,), ("reasoning_tokens",), b"openai"),),
                 cancelled=((Condition(Source("inside", json, path=("a", -1)), Patterns((b"",), False, (), ())),),),
                 ok_is_default=True,
                 markers=(marker,),
@@ -99,6 +103,7 @@ def test_every_part_of_a_dialect() -> None:
                 bare={},
                 roles=(),
                 failed=(base_fails,),
+                implied=(),
                 cancelled=(),
                 ok_is_default=False,
                 markers=(marker,),
