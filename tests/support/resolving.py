@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from spanruns_receiver.decode import Signal, decode
+from spanruns_receiver.resolver.loop import Resolver
 from spanruns_receiver.resolver.passes import Books, resolve_traces
 from spanruns_receiver.resolver.recent import Recent, RecentFacts
 from spanruns_schema import migrate
@@ -24,6 +27,21 @@ TABLES = (
     "tool_calls_data",
     "model_calls_data",
 )
+
+
+@contextmanager
+def running(resolver: Resolver) -> Iterator[None]:
+    """The resolver in a thread of its own, stopped at the end."""
+    stop = threading.Event()
+    thread = threading.Thread(target=resolver.run_forever, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        resolver.poke()
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 class Bench:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,26 +17,11 @@ from spanruns_receiver.resolver.summary import resolve
 from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import Store
 
-from tests.support.resolving import Bench
+from tests.support.resolving import Bench, running
 from tests.support.spans import content, logs_request, span, spans_request
 
 RUN = {"gen_ai.operation.name": "invoke_agent"}
 TOOL = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "get"}
-
-
-@contextmanager
-def running(resolver: Resolver) -> Iterator[None]:
-    """The resolver in a thread of its own, stopped at the end."""
-    stop = threading.Event()
-    thread = threading.Thread(target=resolver.run_forever, args=(stop,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        resolver.poke()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 def eventually(found: Callable[[], Any], expected: Any, seconds: float = 20) -> None:

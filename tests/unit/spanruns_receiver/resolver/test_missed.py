@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from spanruns_receiver.resolver.passes import resolve_traces
 from spanruns_schema.errors import StoreUnavailable
 from spanruns_schema.store import rows
 
-from tests.support.resolving import Bench
+from tests.support.resolving import Bench, running
 from tests.support.spans import span, spans_request
 
 RUN = {"gen_ai.operation.name": "invoke_agent"}
@@ -42,19 +41,6 @@ def _names(bench: Bench) -> list[str]:
     return sorted(run["agent_name"] for run in bench.rows("runs"))
 
 
-@contextmanager
-def _running(resolver: Resolver) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=resolver.run_forever, args=(stop,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        resolver.poke()
-        thread.join(30)
-
-
 def _eventually(bench: Bench, names: list[str]) -> None:
     end = time.monotonic() + 60
     while _names(bench) != names:
@@ -65,7 +51,7 @@ def _eventually(bench: Bench, names: list[str]) -> None:
 def test_a_first_resolver_finds_everything(bench: Bench) -> None:
     """In a store that none has worked on, facts of last week are resolved too."""
     _written(bench, 170, 30, 2)
-    with _running(Resolver(bench.store)):
+    with running(Resolver(bench.store)):
         _eventually(bench, ["age 170", "age 2", "age 30"])
 
 
@@ -125,11 +111,11 @@ def test_one_that_is_stopped_while_it_catches_up(bench: Bench, monkeypatch: pyte
 
 def test_what_was_reached_is_noted(bench: Bench) -> None:
     """At the end at the latest, and only where something was resolved."""
-    with _running(Resolver(bench.store)):
+    with running(Resolver(bench.store)):
         pass
     assert rows(bench.store, "SELECT * FROM resolved_until") == []
     began = datetime.now(UTC)
-    with _running(Resolver(bench.store)):
+    with running(Resolver(bench.store)):
         bench.receive(spans_request([span(1, "invoke_agent new", RUN)]))
         _eventually(bench, ["new"])
     found = last_pass(bench.store)
