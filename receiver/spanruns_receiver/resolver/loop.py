@@ -137,15 +137,11 @@ class Resolver:
                 if not more and began - self._noted_s >= NOTE_S:
                     self._note(at)
                     self._noted_s = began
-            except StoreError as error:
+            except Exception as error:
                 self.failures += 1
-                log.warning("resolving failed, will try again: %s", error)
+                report = log.warning if isinstance(error, StoreError) else log.exception
+                report("resolving failed, will try again: %s", error)
                 more = True  # without waiting for the next poke
-                stop.wait(RETRY_S)
-            except Exception:
-                self.failures += 1
-                log.exception("resolving failed, will try again")
-                more = True
                 stop.wait(RETRY_S)
             took_s = time.monotonic() - began
             self._rest(max(PACE_S, took_s / SHARE) - took_s, stop)
@@ -169,9 +165,8 @@ class Resolver:
         """Resolve what was written while no resolver ran, before the window that the passes look through."""
         since = self._since or last_pass(self._store)
         if since and since < self._arrivals.after:
-            reach(
-                self._store, since + MARGIN
-            )  # what comes next writes rows, which without a note would tell of more than was done
+            # What comes next writes rows, which without a note would tell of more than was done.
+            reach(self._store, since + MARGIN)
             self.resolved_facts += resolve_missed(self._store, self._books, since, self._arrivals.after, stop)
 
     def make_pass(self, *, everything: bool = False) -> bool:
@@ -260,9 +255,8 @@ class Resolver:
             trace.start_s, trace.end_s = min(trace.start_s, start_s), max(trace.end_s, end_s)
         if start_s < NEVER_S:
             trace.changed = urgent
-        elif (
-            trace.changed
-        ):  # the contents of what has just ended are awaited by who looks at it, too: the first are shown at once
+        elif trace.changed:
+            # The contents of what has just ended are awaited by who looks at it, too: the first are shown at once.
             urgent, trace.changed = True, False
         pause = 0.0 if urgent else min(BUSY_MAX_S, BUSY_SHARE * (now - trace.first_s))
         due = max(now, trace.resolved_s + pause)

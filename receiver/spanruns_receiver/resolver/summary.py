@@ -80,6 +80,7 @@ class _Groups:
         self.owner[owned] = self.of_node[tree.owner[owned]]
         self.count = len(self.keys)
         self.parent = self._parents()
+        self.failed_steps = _failed_steps(own, tree)
 
     def _parents(self) -> Ints:
         parent = np.full(self.count, -1, np.int64)
@@ -212,7 +213,7 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
     status[tree.run[ill]] = status[ill]
     inner = groups.heads[(tree.owner[groups.heads] >= 0) & (own["event"][groups.heads] == Event.NONE)]
     failed = calls.node[(calls.rows["status"] == Status.FAILED) & ~calls.is_tool]
-    failed = np.concatenate([failed, _failed_steps(groups)])
+    failed = np.concatenate([failed, groups.failed_steps])
     cancelled = calls.node[calls.rows["status"] == Status.CANCELLED]
     cancelled = np.concatenate([cancelled, inner[status[inner] == Status.CANCELLED]])
     if len(cancelled) or len(failed):
@@ -241,9 +242,8 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
     return np.asarray(status[groups.heads], np.uint8)
 
 
-def _failed_steps(groups: _Groups) -> Ints:
+def _failed_steps(own: Columns, tree: Tree) -> Ints:
     """Chains that are nothing but a step of the run directly around them, and failed."""
-    own, tree = groups.spans.facts, groups.tree
     step = np.flatnonzero((own["role"] == Role.CHAIN) & (own["status"] == Status.FAILED) & (tree.run < 0))
     if not len(step):
         return step
@@ -430,7 +430,7 @@ def _explanations(groups: _Groups, calls: _Calls, enriched: Columns, runs: Colum
     chosen[calls.group[failed[order]]] = failed[order]
     group = np.flatnonzero(chosen >= 0)
     told = _told_by(rows["span_key"][chosen[group]], groups.keys[group], Use.ERROR)
-    step = _failed_steps(groups)
+    step = groups.failed_steps
     step = step[np.argsort(own["ended_us"][step], kind="stable")]
     step = step[(chosen[groups.owner[step]] < 0) & (runs["status"][groups.owner[step]] == Status.FAILED)]
     steps = _told_by(own["span_key"][step], groups.keys[groups.owner[step]], Use.ERROR)
