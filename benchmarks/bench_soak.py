@@ -2,8 +2,8 @@
 
     python benchmarks/bench_soak.py [--minutes 10] [--rate SPANS_PER_S] [--csv FILE]
 
-Full load is what the store keeps up with: it is found out first (`--calibrate` seconds of sending as fast as answers come, stored
-spans a second), unless a rate is given. `--overload` sends as fast as answers come all the time: the spool grows then.
+Full load is what the store keeps up with, merges and all: it is found out first (a minute of sending as fast as answers come, and the
+time until all of that is stored), unless a rate is given. `--overload` sends as fast as answers come all the time: the spool grows then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.served import Sender, Served, Starting, folder
 
 EVERY_S = 10.0
-CALIBRATE_SPANS = 100_000
+CALIBRATE_S = 60.0
 BARS = 40
 PARTS = """
 SELECT max(n) AS most, sum(n) AS every FROM
@@ -69,7 +69,7 @@ def main() -> None:
 
 def _stored_rate(up: Served) -> float:
     """Spans a second that become queryable while senders do their worst."""
-    sender = Sender(up.grpc, spans=CALIBRATE_SPANS, seed=9)
+    sender = Sender(up.grpc, seconds=CALIBRATE_S, seed=9)
     began = time.monotonic()
     sender.go()
     spans = sender.result()["spans"]

@@ -8,7 +8,8 @@ from typing import Any
 # <malloc.h>
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
-_LARGE_BYTES = 32 * 2**20
+_LARGE_BYTES = 2**20
+"""Whatever is larger has pages of its own, which go back when it is freed: among the others each would leave a hole."""
 _TRIMMED_BYTES = 64 * 2**20
 _ARENAS = 1
 
@@ -22,10 +23,10 @@ def _function(name: str) -> Any:
 
 
 def keep_blocks() -> bool:
-    """Use freed blocks again instead of asking the kernel for new ones, and share arenas between threads; whether that could be set.
+    """Use freed blocks again, unless they are large, instead of asking the kernel for new ones, and share arenas between threads; whether
+    that could be set.
 
-    New pages cost more than what is done with them: decoding takes a quarter less CPU this way. What piles up is for
-    `give_back`. To be called before threads are started.
+    What piles up is for `give_back`. To be called before threads are started.
     """
     mallopt = _function("mallopt")
     if mallopt is None:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,11 @@ class Bench:
                 if self._recent and table == "span_facts":
                     self._recent.add(block.native)
 
-    def resolve(self, traces: Sequence[str] = ()) -> None:
-        """Resolve the given traces, all that are stored by default."""
+    def resolve(self, traces: Sequence[str] = (), *, old_until: datetime | None = None) -> None:
+        """Resolve the given traces, all that are stored by default; see `resolve_traces` for `old_until`."""
         found = traces or [row["trace_id"] for row in rows(self.store, "SELECT DISTINCT trace_id FROM span_facts")]
-        resolve_traces(self.store, self.books, found, recent=self._kept if self._recent else None)
+        recent = self._kept if self._recent else None
+        resolve_traces(self.store, self.books, found, old_until=old_until, recent=recent)
 
     def _kept(self, traces: Sequence[str]) -> RecentFacts:
         assert self._recent

@@ -29,11 +29,19 @@ from spanruns_receiver.resolver.words import Words
 _log = logging.getLogger(__name__)
 
 BATCH_TRACES = 4_000
+"""Traces that are read together."""
+
+RECENT_TRACES = 1_000
+"""Traces that are resolved together where nothing has to be read: what is computed with them takes twice the memory of their facts."""
+
 BATCH_SPAN_S = 3_600
 """A batch holds traces that began within this time of each other, so that it reads one narrow range of facts."""
 
 BATCH_CONTENT_BYTES = 64 << 20
 """A batch whose facts have more text than this is halved, so that memory stays bounded."""
+
+INSERT_BYTES = 16 << 20
+"""So much is inserted at once, or all that a pass has."""
 
 Ranges = Mapping[str, tuple[int, int]]
 NO_RANGES: Ranges = {}
@@ -85,8 +93,10 @@ def resolve_traces(
     A trace that nobody foresaw is left out, and logged: one must not keep all others from being resolved.
     """
     resolving = _Pass(store, books, fed_since)
-    for batch in batches(store, traces, known, old_until, ranges):
+    size = BATCH_TRACES if recent is None else RECENT_TRACES
+    for batch in batches(store, traces, known, old_until, ranges, size):
         resolving.resolve(batch, recent)
+    resolving.finish()
     return resolving.passed
 
 
@@ -96,8 +106,9 @@ def batches(
     known: Collection[str] = (),
     old_until: datetime | None = None,
     ranges: Ranges = NO_RANGES,
+    size: int = BATCH_TRACES,
 ) -> Iterator[Batch]:
-    """Group traces by when they began; arguments as in `resolve_traces`."""
+    """Group traces by when they began, at most `size` together; other arguments as in `resolve_traces`."""
     until_s = old_until.timestamp() if old_until else float("inf")
     found = [(start, name, end) for name, (start, end) in ranges.items()]
     unknown = [name for name in traces if name not in ranges]
@@ -109,7 +120,7 @@ def batches(
     old: set[str] = set()
     first = last = 0
     for start_s, name, end_s in sorted(found):
-        if batch and (len(batch) >= BATCH_TRACES or start_s - first > BATCH_SPAN_S):
+        if batch and (len(batch) >= size or start_s - first > BATCH_SPAN_S):
             yield _batch(batch, first, last, old)
             batch, old = [], set()
         if not batch:
@@ -132,6 +143,7 @@ class _Pass:
     def __init__(self, store: Store, books: Books, fed_since: datetime | None) -> None:
         self._store = store
         self._books = books
+        self._rows = _Rows(store)
         self._fed_since_us = int(fed_since.timestamp() * 1e6) if fed_since else None
         self.passed = Passed()
 
@@ -196,17 +208,22 @@ class _Pass:
             book.learn(facts.models(keys), keys)
         return book.prices
 
+    def finish(self) -> None:
+        """Write what is not written yet."""
+        self._rows.insert()
+
     def _write(self, batch: Batch, facts: Facts, narrow: Columns, resolved: Resolved) -> None:
         version = time.time_ns() // 1000
-        self._insert(facts, resolved, version)
+        self._add_rows(facts, resolved, version)
         if batch.old:
+            self._rows.insert()
             _forget(self._store, batch, resolved, version)
         self.passed.facts += len(narrow)
         if len(resolved.unsettled):
             parameters = {"traces": batch.traces, "keys": literal_keys(resolved.unsettled)}
             self.passed.unsettled += [row["trace_id"] for row in rows(self._store, sql("traces_of_keys"), parameters)]
 
-    def _insert(self, facts: Facts, resolved: Resolved, version: int) -> None:
+    def _add_rows(self, facts: Facts, resolved: Resolved, version: int) -> None:
         calls, errors = resolved.calls, self._books.errors
         if not len(calls) and not len(resolved.runs):
             return
@@ -218,18 +235,37 @@ class _Pass:
         if not len(table):
             return  # they were deleted meanwhile
         words = Words(table, resolved.runs, resolved.members)
-        self._put("runs_data", *words.block(version, errors))
+        self._rows.add("runs_data", *words.block(version, errors))
         tools, models = (
             call_rows(table, calls.take(np.flatnonzero(~is_repeat & mine)), repeats, words, version, role=role)
             for role, mine in ((Role.TOOL, calls["is_tool"] == 1), (Role.MODEL, calls["is_tool"] == 0))
         )
-        self._put("tool_calls_data", tool_calls(tools, errors), len(tools))
-        self._put("model_calls_data", model_calls(models), len(models))
+        self._rows.add("tool_calls_data", tool_calls(tools, errors), len(tools))
+        self._rows.add("model_calls_data", model_calls(models), len(models))
 
-    def _put(self, table: str, columns: Block, count: int) -> None:
+
+class _Rows:
+    """Rows of runs and calls on their way to the store: an insert costs as much as thousands of rows, so it takes those of several batches."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._blocks: dict[str, tuple[list[str], list[bytes]]] = {}
+        self._bytes = 0
+
+    def add(self, table: str, columns: Block, count: int) -> None:
+        """Take a block, and write everything when there is enough."""
         if count:
             block = native.write(columns, count)
-            self._store.insert(table, [name for name, _, _ in columns], block, settings=QUICK_INSERT)
+            self._blocks.setdefault(table, ([name for name, _, _ in columns], []))[1].append(block)
+            self._bytes += len(block)
+            if self._bytes > INSERT_BYTES:
+                self.insert()
+
+    def insert(self) -> None:
+        """Write what was taken."""
+        for table, (columns, blocks) in self._blocks.items():
+            self._store.insert(table, columns, b"".join(blocks), settings=QUICK_INSERT)
+        self._blocks, self._bytes = {}, 0
 
 
 def _halves(batch: Batch) -> Iterator[Batch]:

@@ -37,6 +37,8 @@ _WRITE_ERROR_RETRY_S = 5.0
 _FULL_RETRY_S = 2.0
 _USUAL_REQUEST_BYTES = 2**20
 _TAIL_BYTES = 16 * 2**20
+_FAR_BEHIND_BYTES = 4 * _TAIL_BYTES
+"""With a backlog larger than this the youngest requests are not kept in memory: their turn comes much later."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,10 @@ class Spool:
             buffers += (pack_header(record), pending.payload)
             requests.append((record, pending.payload))
         segment.append(buffers)
-        self._tail.add(requests)
+        if self.backlog_bytes > _FAR_BEHIND_BYTES:
+            self._tail.clear()
+        else:
+            self._tail.add(requests)
         with self._durable:
             self.next_sequence = first + len(batch)
             self._pending_bytes -= sum(pending.size_bytes for pending in batch)

@@ -30,6 +30,12 @@ class Tail:
                 self._requests.extend(requests)
                 self._bytes += size
 
+    def clear(self) -> None:
+        """Keep none of them."""
+        with self._lock:
+            self._requests.clear()
+            self._bytes = 0
+
     def take(self, first: int, last: int, limit_bytes: int) -> Requests:
         """About `limit_bytes` of the requests from `first` to `last`, which are not kept any longer; none where `first` is not here."""
         found: list[tuple[Record, bytes]] = []

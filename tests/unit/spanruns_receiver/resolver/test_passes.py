@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -254,6 +256,38 @@ def test_a_batch_with_much_text_is_halved(bench: Bench, monkeypatch: pytest.Monk
     receive(bench, pieces)
     bench.resolve()
     assert bench.everything() == expected
+
+
+def test_batches_share_inserts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of traces that have no rows yet several batches are inserted at once, in parts where they are large; the rows are the same."""
+    pieces = [
+        piece
+        for trace in range(1, 6)
+        for piece in (
+            span(1, "invoke_agent a", RUN, trace=trace),
+            span(2, "execute_tool t", TOOL, parent=1, trace=trace),
+            span(3, "chat", usage(5, 7), parent=1, trace=trace),
+        )
+    ]
+    expected = in_one(bench, pieces)
+    inserted: list[str] = []
+    insert = bench.store.insert
+
+    def counted(table: str, *given: Any, **named: Any) -> None:
+        inserted.append(table)
+        insert(table, *given, **named)
+
+    monkeypatch.setattr(bench.store, "insert", counted)
+    monkeypatch.setattr(passes, "BATCH_TRACES", 2)
+    monkeypatch.setattr(passes, "RECENT_TRACES", 2)
+    for insert_bytes, times in ((passes.INSERT_BYTES, 1), (1, 3)):
+        monkeypatch.setattr(passes, "INSERT_BYTES", insert_bytes)
+        bench.clear()
+        receive(bench, pieces)
+        inserted.clear()
+        bench.resolve(old_until=datetime.fromtimestamp(0, UTC))
+        assert bench.everything() == expected
+        assert Counter(inserted) == {f"{table}_data": times for table in ("runs", "tool_calls", "model_calls")}
 
 
 def test_a_trace_of_20_000_spans_in_a_chain(bench: Bench) -> None:
