@@ -30,8 +30,8 @@ _GRANULE_BYTES = {
     **dict.fromkeys(("otel_traces", "otel_logs"), 2**19),
     **dict.fromkeys(("span_facts", "tool_calls_data", "model_calls_data"), 2**20),
 }
-"""Of tables whose rows are of any size; runs are counted as a whole, which small ones make slower. Small granules are more of them, which merges take longer for: a fifth with half the size where
-there are many columns."""
+"""Of tables whose rows are of any size. Smaller ones are more, which merges take longer for, by a fifth with half the size where there
+are many columns; and counting, so not for runs, which are counted as a whole."""
 
 LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from spanruns_receiver.spool import Batch, Damage, Plan, Spool, SpoolLimits
+from spanruns_receiver.spool import Batch, Damage, Plan, Spool, SpoolLimits, log
 from spanruns_receiver.spool.record import HEADER_BYTES, SEGMENT_HEADER_BYTES
 from spanruns_schema.errors import ConfigError, Overloaded
 
@@ -54,6 +54,18 @@ def test_reading_in_pieces(open_spool: SpoolMaker, limit_bytes: int) -> None:
     bodies = [bytes([n]) * (n * 37 % 300) for n in range(60)]
     put(spool, *bodies)
     assert contents(spool, limit_bytes=limit_bytes) == list(enumerate(bodies, 1))
+
+
+def test_a_reader_far_behind_reads_from_disk(open_spool: SpoolMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a large backlog requests are not kept in memory, and come back all the same."""
+    monkeypatch.setattr(log, "_FAR_BEHIND_BYTES", 1000)
+    spool = open_spool()
+    payloads = [bytes([number]) * 300 for number in range(8)]
+    for payload in payloads:
+        put(spool, payload)
+    assert spool._tail.take(1, 99, 2**20) == []
+    found, beyond = spool.read(1, 99, 2**20)
+    assert ([payload for _, payload in found], beyond) == (payloads, 9)
 
 
 def test_reading_a_range_again(open_spool: SpoolMaker) -> None:

@@ -47,3 +47,13 @@ def test_a_reader_that_falls_behind_goes_on_from_disk(open_spool: SpoolMaker) ->
     put(spool, *bodies)
     assert [body for _, body in first] == bodies[: beyond - 1]
     assert contents(spool) == list(enumerate(bodies * 2, 1))
+
+
+def test_nothing_is_kept_after_clearing() -> None:
+    """What comes then is kept again."""
+    tail = Tail(35)
+    tail.add(requests(1, 3))
+    tail.clear()
+    assert tail.take(1, 99, 1000) == []
+    tail.add(requests(4, 6))
+    assert tail.take(4, 99, 1000) == requests(4, 6)
