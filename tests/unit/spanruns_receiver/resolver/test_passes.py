@@ -260,7 +260,7 @@ def test_a_batch_with_much_text_is_halved(bench: Bench, monkeypatch: pytest.Monk
 
 def test_batches_share_inserts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of traces that have no rows yet several batches are inserted at once, in parts where they are large; the rows are the same."""
-    pieces = [
+    pieces: list[Span | LogRecord] = [
         piece
         for trace in range(1, 6)
         for piece in (
