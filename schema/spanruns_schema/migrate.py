@@ -169,10 +169,9 @@ def embedded(sql: str) -> str:
     granule of each part, so those of rows that have contents of any size are smaller than by default."""
     sql = sql.replace("ZSTD(1)", "Default")
     created = _CREATED.search(sql)
-    granule_bytes = _GRANULE_BYTES.get(created[1]) if created else None
-    return (
-        sql.replace("SETTINGS ", f"SETTINGS index_granularity_bytes = {granule_bytes}, ", 1) if granule_bytes else sql
-    )
+    if created and (granule_bytes := _GRANULE_BYTES.get(created[1])):
+        return sql.replace("SETTINGS ", f"SETTINGS index_granularity_bytes = {granule_bytes}, ", 1)
+    return sql
 
 
 def _state(step: Step, ledger: dict[str, str]) -> State:

@@ -47,7 +47,8 @@ Ranges = Mapping[str, tuple[int, int]]
 NO_RANGES: Ranges = {}
 
 QUICK_INSERT: Settings = {
-    # Both are work that merges do again: no key comes twice in an insert, and indexes matter where there is much.
+    # Both are work that merges do again: a key comes twice in an insert only where a batch was resolved again in halves, the second time with
+    # a newer version; and indexes matter where there is much.
     "optimize_on_insert": 0,
     "materialize_skip_indexes_on_insert": 0,
 }
@@ -197,6 +198,10 @@ class _Pass:
             resolved = self._decide(facts, narrow)
         self._write(batch, facts, narrow, resolved)
 
+    def finish(self) -> None:
+        """Write what is not written yet."""
+        self._rows.insert()
+
     def _decide(self, facts: Facts, narrow: Columns) -> Resolved:
         return resolve(narrow, self._fed_since_us, self._prices(facts, narrow))
 
@@ -207,10 +212,6 @@ class _Pass:
         if keys := book.unknown(narrow["model_key"]):
             book.learn(facts.models(keys), keys)
         return book.prices
-
-    def finish(self) -> None:
-        """Write what is not written yet."""
-        self._rows.insert()
 
     def _write(self, batch: Batch, facts: Facts, narrow: Columns, resolved: Resolved) -> None:
         version = time.time_ns() // 1000
