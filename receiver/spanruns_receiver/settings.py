@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         30.0, gt=0, le=_DAY_S, description="Time that a client has to send the body of a request."
     )
 
-    batch_bytes: int = Field(12 * MIB, ge=1024, description="Requests are inserted together up to this many bytes.")
+    batch_bytes: int = Field(16 * MIB, ge=1024, description="Requests are inserted together up to this many bytes.")
     batch_interval_ms: int = Field(
         200, ge=0, description="Least time between two inserts; the first after a pause is made at once."
     )
