@@ -2,8 +2,13 @@
 
 use std::borrow::Cow;
 
+const S: u64 = 1_000_000_000;
 /// 2200-01-01 in unix ns: later times are mistakes.
-const LATEST_NS: u64 = 7_258_118_400 * 1_000_000_000;
+const LATEST_NS: u64 = 7_258_118_400 * S;
+/// So are times that are later than this after they were received. The store would keep each of those days for good.
+const AHEAD_NS: u64 = 366 * 86_400 * S;
+/// 2026-01-01: a receiver's clock that shows less is wrong itself.
+const CLOCK_NS: u64 = 1_767_225_600 * S;
 
 /// Reasons, in the order of `REASON_NAMES`.
 #[derive(Clone, Copy)]
@@ -46,11 +51,28 @@ pub struct Limits {
 pub struct Cleaner<'l> {
     pub limits: &'l Limits,
     pub counts: [u64; REASON_NAMES.len()],
+    /// When the payload was received, or 0.
+    pub received: u64,
+    latest: u64,
 }
 
 impl<'l> Cleaner<'l> {
     pub fn new(limits: &'l Limits) -> Self {
-        Cleaner { limits, counts: [0; REASON_NAMES.len()] }
+        Cleaner { limits, counts: [0; REASON_NAMES.len()], received: 0, latest: LATEST_NS }
+    }
+
+    /// What comes now was received at this time; 0 where that is unknown.
+    pub fn received_at(&mut self, received: u64) {
+        self.latest = LATEST_NS;
+        self.received = if self.possible(received) { received } else { 0 };
+        if self.received >= CLOCK_NS {
+            self.latest = LATEST_NS.min(self.received + AHEAD_NS);
+        }
+    }
+
+    /// Whether `time` (unix ns) can be one.
+    pub fn possible(&self, time: u64) -> bool {
+        0 < time && time < self.latest
     }
 
     pub fn count(&mut self, reason: Reason, by: usize) {
@@ -104,7 +126,7 @@ impl<'l> Cleaner<'l> {
 
     /// `time` if it is possible, else `otherwise`.
     pub fn time(&mut self, time: u64, otherwise: u64) -> u64 {
-        if possible(time) {
+        if self.possible(time) {
             return time;
         }
         self.count(Reason::Time, 1);
@@ -112,15 +134,16 @@ impl<'l> Cleaner<'l> {
     }
 
     /// Start and end of a span.
-    pub fn times(&mut self, start: u64, end: u64, received: u64) -> (u64, u64) {
-        if possible(start) && possible(end) && start <= end {
+    pub fn times(&mut self, start: u64, end: u64) -> (u64, u64) {
+        let possible = (self.possible(start), self.possible(end));
+        if possible == (true, true) && start <= end {
             return (start, end);
         }
         self.count(Reason::Time, 1);
-        let at = match (possible(start), possible(end)) {
+        let at = match possible {
             (true, _) => start,
             (false, true) => end,
-            (false, false) => received,
+            (false, false) => self.received,
         };
         (at, at)
     }
@@ -135,10 +158,6 @@ impl<'l> Cleaner<'l> {
             }
         }
     }
-}
-
-pub fn possible(time: u64) -> bool {
-    0 < time && time < LATEST_NS
 }
 
 /// The last start of a character at or before `limit`.

@@ -1,7 +1,7 @@
 //! Log records into `otel_logs`.
 
 use crate::attributes::{Attributes, List};
-use crate::clean::{possible, Cleaner, Limits, Reason};
+use crate::clean::{Cleaner, Limits, Reason};
 use crate::column::{Column, Labels, Numbers, Strings};
 use crate::facts::{self, hex, FactMaker, Program};
 use crate::sink::{put_id, sound, Env, Head, Refused, Sink};
@@ -48,11 +48,12 @@ impl<'a> Record<'a> {
     }
 
     /// The record's time, else when it was observed, else when it was received.
-    fn timestamp(&self, clean: &mut Cleaner, received: u64) -> u64 {
-        if self.time == 0 && possible(self.observed) {
+    fn timestamp(&self, clean: &mut Cleaner) -> u64 {
+        let is_observed = clean.possible(self.observed);
+        if self.time == 0 && is_observed {
             return self.observed;
         }
-        clean.time(self.time, if possible(self.observed) { self.observed } else { received })
+        clean.time(self.time, if is_observed { self.observed } else { clean.received })
     }
 
     fn severity(&self, clean: &mut Cleaner) -> u8 {
@@ -113,10 +114,9 @@ impl Logs {
 
     /// Returns the time of the row and the sizes of its event name and its body.
     fn push(&mut self, head: &Head, record: &Record, env: &mut Env) -> (u64, usize, usize) {
-        let received = env.received;
         let clean = &mut env.clean;
         self.rows += 1;
-        let time = record.timestamp(clean, received);
+        let time = record.timestamp(clean);
         self.timestamp.push(time.to_le_bytes());
         put_id::<16>(&mut self.trace_id, record.trace_id, clean);
         put_id::<8>(&mut self.span_id, record.span_id, clean);

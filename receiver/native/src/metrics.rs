@@ -483,13 +483,12 @@ impl Points {
     }
 
     fn push(&mut self, head: &Head, names: &Names, metric: &Metric, point: &Point, env: &mut Env) {
-        let received = env.received;
         let clean = &mut env.clean;
         self.rows += 1;
         self.heads.push(head, names);
         self.heads.attributes.push(&point.attributes, clean);
         let start = if point.start == 0 { 0 } else { clean.time(point.start, 0) };
-        let time = clean.time(point.time, received);
+        let time = clean.time(point.time, clean.received);
         self.heads.start.push(start.to_le_bytes());
         self.heads.time.push(time.to_le_bytes());
         self.flags.push(point.flags.to_le_bytes());

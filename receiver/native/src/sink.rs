@@ -1,7 +1,7 @@
 //! The walk that the three signals share: requests hold resources, those hold scopes, those hold items.
 
 use crate::attributes::{List, Shared, SharedKeys};
-use crate::clean::{possible, Cleaner, Limits, Reason};
+use crate::clean::{Cleaner, Limits, Reason};
 use crate::column::Strings;
 use crate::wire::{Malformed, Message, Value};
 
@@ -27,8 +27,6 @@ struct Meter {
 /// What is known while one batch is decoded.
 pub struct Env<'l> {
     pub clean: Cleaner<'l>,
-    /// When the payload was received, or 0.
-    pub received: u64,
     keys: SharedKeys,
     meter: Meter,
     resources: u64,
@@ -73,7 +71,6 @@ impl<'l> Env<'l> {
     pub fn new(limits: &'l Limits) -> Self {
         Env {
             clean: Cleaner::new(limits),
-            received: 0,
             keys: SharedKeys::default(),
             meter: Meter { items: 0, copies: 0 },
             resources: 0,
@@ -88,7 +85,7 @@ impl<'l> Env<'l> {
         payload: &'a [u8],
         received: u64,
     ) -> Result<(), Refused> {
-        self.received = if possible(received) { received } else { 0 };
+        self.clean.received_at(received);
         let copies = payload.len().saturating_mul(self.clean.limits.copies);
         self.meter = Meter { items: self.clean.limits.items, copies: copies.saturating_add(1 << 20) };
         let mut fields = Message::root(payload).fields();

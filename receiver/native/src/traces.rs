@@ -211,9 +211,8 @@ impl Traces {
     }
 
     fn push(&mut self, head: &Head, span: &Span, env: &mut Env) -> Pushed {
-        let received = env.received;
         let clean = &mut env.clean;
-        let (start, end) = clean.times(span.start, span.end, received);
+        let (start, end) = clean.times(span.start, span.end);
         let (kind, code);
         self.rows += 1;
         self.timestamp.push(start.to_le_bytes());

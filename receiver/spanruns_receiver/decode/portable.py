@@ -21,7 +21,7 @@ from spanruns_receiver.decode.model import (
     checked,
     refusal,
 )
-from spanruns_receiver.decode.values import Cleaner, Pairs, possible
+from spanruns_receiver.decode.values import Cleaner, Pairs
 from spanruns_receiver.facts import FACTS, FactMaker
 from spanruns_receiver.facts import NAMES as FACT_NAMES
 from spanruns_receiver.facts import TABLE as FACTS_TABLE
@@ -52,7 +52,8 @@ class _Batch:
         limits = self.clean.limits
         self._grown, self._may_grow = 0, limits.items
         self._copied, self._may_copy = 0, len(payload) * limits.copies + (1 << 20)
-        _ADD[self._signal](self, wire.parse(self._signal, payload), received if possible(received) else 0)
+        self.clean.received_at(received)
+        _ADD[self._signal](self, wire.parse(self._signal, payload))
 
     def table(self, name: str) -> list[Row]:
         return self.rows.setdefault(name, [])
@@ -137,7 +138,7 @@ def _rejection(span: Any) -> str:
     return ""
 
 
-def _add_traces(batch: _Batch, request: Any, received: int) -> None:
+def _add_traces(batch: _Batch, request: Any) -> None:
     clean, rows = batch.clean, batch.table("otel_traces")
     batch.grow(len(request.resources))
     for resource in request.resources:
@@ -155,11 +156,11 @@ def _add_traces(batch: _Batch, request: Any, received: int) -> None:
                 if reason:
                     batch.rejected[reason] += 1
                 elif batch.keep:
-                    rows.append(_span(clean, span, service, above, received))
+                    rows.append(_span(clean, span, service, above))
 
 
-def _span(clean: Cleaner, span: Any, service: bytes, above: Row, received: int) -> Row:
-    start, end = _times(clean, span.start, span.end, received)
+def _span(clean: Cleaner, span: Any, service: bytes, above: Row) -> Row:
+    start, end = _times(clean, span.start, span.end)
     events, links = span.events, span.links
     return (
         start,
@@ -185,16 +186,16 @@ def _span(clean: Cleaner, span: Any, service: bytes, above: Row, received: int) 
     )
 
 
-def _times(clean: Cleaner, start: int, end: int, received: int) -> tuple[int, int]:
-    if possible(start) and possible(end) and start <= end:
+def _times(clean: Cleaner, start: int, end: int) -> tuple[int, int]:
+    if clean.possible(start) and clean.possible(end) and start <= end:
         return start, end
     clean.counts["time"] += 1
-    if not possible(start):
-        start = end if possible(end) else received
+    if not clean.possible(start):
+        start = end if clean.possible(end) else clean.received
     return start, start
 
 
-def _add_logs(batch: _Batch, request: Any, received: int) -> None:
+def _add_logs(batch: _Batch, request: Any) -> None:
     clean, rows = batch.clean, batch.table("otel_logs")
     batch.grow(len(request.resources))
     for resource in request.resources:
@@ -215,14 +216,15 @@ def _add_logs(batch: _Batch, request: Any, received: int) -> None:
             batch.copy(_size(resource_attributes) + _size(above[5]) + len(above[3]), len(scope.items))
             batch.items += len(scope.items)
             if batch.keep:
-                rows.extend(_log(clean, record, service, above, received) for record in scope.items)
+                rows.extend(_log(clean, record, service, above) for record in scope.items)
 
 
-def _log(clean: Cleaner, record: Any, service: bytes, above: Row, received: int) -> Row:
-    if record.time == 0 and possible(record.observed):
+def _log(clean: Cleaner, record: Any, service: bytes, above: Row) -> Row:
+    is_observed = clean.possible(record.observed)
+    if record.time == 0 and is_observed:
         time = record.observed
     else:
-        time = clean.time(record.time, record.observed if possible(record.observed) else received)
+        time = clean.time(record.time, record.observed if is_observed else clean.received)
     severity = record.severity_number
     if not 0 <= severity <= 24:
         clean.counts["enum"] += 1
@@ -242,7 +244,7 @@ def _log(clean: Cleaner, record: Any, service: bytes, above: Row, received: int)
     )
 
 
-def _add_metrics(batch: _Batch, request: Any, received: int) -> None:
+def _add_metrics(batch: _Batch, request: Any) -> None:
     clean = batch.clean
     batch.grow(len(request.resources))
     for resource in request.resources:
@@ -265,10 +267,10 @@ def _add_metrics(batch: _Batch, request: Any, received: int) -> None:
             for metric in scope.items:
                 which = metric.WhichOneof("data")
                 if which:
-                    _add_metric(batch, metric, which, above, received)
+                    _add_metric(batch, metric, which, above)
 
 
-def _add_metric(batch: _Batch, metric: Any, which: str, above: Row, received: int) -> None:
+def _add_metric(batch: _Batch, metric: Any, which: str, above: Row) -> None:
     clean, row = batch.clean, _POINTS[which]
     named = (clean.name(metric.name), clean.name(metric.description), clean.name(metric.unit))
     head = (*above, *named)
@@ -283,7 +285,7 @@ def _add_metric(batch: _Batch, metric: Any, which: str, above: Row, received: in
         if not batch.keep:
             continue
         start = clean.time(point.start, 0) if point.start else 0
-        time = clean.time(point.time, received)
+        time = clean.time(point.time, clean.received)
         rows.append((*head, clean.attributes(point.attributes), start, time, *row(clean, data, point, time)))
 
 
@@ -354,7 +356,7 @@ def _summary(clean: Cleaner, data: Any, point: Any, time: int) -> Row:
     )
 
 
-_ADD: dict[Signal, Callable[[_Batch, Any, int], None]] = {
+_ADD: dict[Signal, Callable[[_Batch, Any], None]] = {
     "traces": _add_traces,
     "logs": _add_logs,
     "metrics": _add_metrics,

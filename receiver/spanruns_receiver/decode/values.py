@@ -25,6 +25,10 @@ Pairs = list[tuple[bytes, bytes]]
 
 # 2200-01-01: later times are mistakes, and DateTime64(9) ends in 2262.
 LATEST_NS = 7_258_118_400 * 10**9
+# So are times that are later than this after they were received. The store would keep each of those days for good.
+AHEAD_NS = 366 * 86_400 * 10**9
+# 2026-01-01: a receiver's clock that shows less is wrong itself.
+CLOCK_NS = 1_767_225_600 * 10**9
 TOO_DEEP = "[too deep]"
 MALFORMED = "[malformed]"
 _json_string = json.JSONEncoder(ensure_ascii=False).encode
@@ -36,6 +40,19 @@ class Cleaner:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.counts: Counter[str] = Counter()
+        self.received = 0
+        """When the payload was received (unix ns), or 0."""
+        self._latest_ns = LATEST_NS
+
+    def received_at(self, received: int) -> None:
+        """What comes now was received at this time (unix ns); 0 where that is unknown."""
+        self.received = received if possible(received) else 0
+        ahead = self.received + AHEAD_NS if self.received >= CLOCK_NS else LATEST_NS
+        self._latest_ns = min(LATEST_NS, ahead)
+
+    def possible(self, time: int) -> bool:
+        """Whether `time` (unix ns) can be one."""
+        return 0 < time < self._latest_ns
 
     def name(self, raw: bytes) -> bytes:
         """A key, name or version."""
@@ -85,7 +102,7 @@ class Cleaner:
 
     def time(self, time: int, otherwise: int) -> int:
         """`time` if it is possible, else `otherwise`."""
-        if possible(time):
+        if self.possible(time):
             return time
         self.counts["time"] += 1
         return otherwise

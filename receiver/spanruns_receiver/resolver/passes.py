@@ -51,6 +51,8 @@ QUICK_INSERT: Settings = {
     # a newer version; and indexes matter where there is much.
     "optimize_on_insert": 0,
     "materialize_skip_indexes_on_insert": 0,
+    # Clocks are wrong, and calls of one trace may be of any number of days.
+    "max_partitions_per_insert_block": 0,
 }
 
 

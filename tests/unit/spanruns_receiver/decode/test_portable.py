@@ -15,6 +15,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 from spanruns_receiver.decode import Block, Checked, Decoded, Limits, Signal, TooLarge, compiled, portable
 from spanruns_receiver.decode.block import varint
+from spanruns_receiver.decode.values import AHEAD_NS
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.errors import Malformed
 from spanruns_schema.store import rows
@@ -423,6 +424,7 @@ def cleaned(decoder: Decoder, limits: Limits | None = None, **given: Any) -> tup
         (0, 0, (START,), STARTED, 0),
         (0, 0, (), "1970-01-01 00:00:00.000000000", 0),
         (0, 0, (-5,), "1970-01-01 00:00:00.000000000", 0),
+        (START + AHEAD_NS, END + AHEAD_NS, (START,), STARTED, 0),
     ],
 )
 def test_impossible_times_are_replaced_by_the_nearest_possible_one(

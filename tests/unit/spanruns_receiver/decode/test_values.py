@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from spanruns_receiver.decode.model import Limits
-from spanruns_receiver.decode.values import LATEST_NS, Cleaner, number, possible
+from spanruns_receiver.decode.values import AHEAD_NS, CLOCK_NS, LATEST_NS, Cleaner, number, possible
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -48,6 +48,23 @@ def test_exponents_are_used_where_go_uses_them(value: float, text: str) -> None:
 def test_possible_times_are_after_1970_and_before_2200(time: int, expected: bool) -> None:
     """Both ends are left out."""
     assert possible(time) is expected
+
+
+@pytest.mark.parametrize(
+    ("received", "latest"),
+    [
+        (0, LATEST_NS),
+        (-5, LATEST_NS),
+        (CLOCK_NS - 1, LATEST_NS),
+        (CLOCK_NS, CLOCK_NS + AHEAD_NS),
+        (LATEST_NS - 1, LATEST_NS),
+    ],
+)
+def test_times_are_at_most_a_year_ahead(received: int, latest: int) -> None:
+    """Of when they were received, if that is known and the clock can be right."""
+    clean = Cleaner(Limits())
+    clean.received_at(received)
+    assert (clean.possible(latest - 1), clean.possible(latest)) == (True, False)
 
 
 @given(st.binary(max_size=50), st.integers(0, 60))

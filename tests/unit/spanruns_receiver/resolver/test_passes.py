@@ -290,6 +290,21 @@ def test_batches_share_inserts(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
         assert Counter(inserted) == {f"{table}_data": times for table in ("runs", "tool_calls", "model_calls")}
 
 
+def test_calls_of_more_days_than_an_insert_may_have(bench: Bench) -> None:
+    """Whoever has such a clock keeps no trace from being resolved; ClickHouse takes rows of a hundred days at once by default."""
+    day_ms, days = 86_400_000, 120
+    calls = [
+        span(2 + day, "execute_tool t", TOOL, parent=1, start_ms=day * day_ms, end_ms=day * day_ms + 5)
+        for day in range(days)
+    ]
+    for half in (calls[: days // 2], calls[days // 2 :]):
+        bench.receive(spans_request(half))
+    bench.receive(spans_request([span(1, "invoke_agent a", RUN, end_ms=days * day_ms)]))
+    bench.resolve()
+    assert [run["tool_call_count"] for run in bench.rows("runs")] == [days]
+    assert len(bench.rows("tool_calls")) == days
+
+
 def test_a_trace_of_20_000_spans_in_a_chain(bench: Bench) -> None:
     """Depth does not matter: the call at the bottom belongs to the run at the top."""
     count = 20_000
