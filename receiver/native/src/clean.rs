@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 const S: u64 = 1_000_000_000;
-/// 2200-01-01 in unix ns: later times are mistakes.
+/// 2000-01-01 in unix ns: earlier times are those of clocks that nobody set, or are not in ns.
+const EARLIEST_NS: u64 = 946_684_800 * S;
+/// 2200-01-01: later times are mistakes.
 const LATEST_NS: u64 = 7_258_118_400 * S;
 /// So are times that are later than this after they were received. The store would keep each of those days for good.
 const AHEAD_NS: u64 = 366 * 86_400 * S;
@@ -72,7 +74,7 @@ impl<'l> Cleaner<'l> {
 
     /// Whether `time` (unix ns) can be one.
     pub fn possible(&self, time: u64) -> bool {
-        0 < time && time < self.latest
+        EARLIEST_NS <= time && time < self.latest
     }
 
     pub fn count(&mut self, reason: Reason, by: usize) {

@@ -19,7 +19,7 @@ REASONS: dict[str, str] = {
     "duplicate_attribute": "a key that came twice; the first value stays (in nested maps the last)",
     "nesting": "arrays and maps nested deeper than `Limits.nesting`; replaced by a marker",
     "nested_malformed": "bytes of an array or map that do not parse; replaced by a marker",
-    "time": "a time that is 0, negative, after 2200 or a year after it was received, or an end before its start",
+    "time": "a time before 2000, after 2200 or a year after it was received, or an end before its start",
     "id_length": "a parent, link, log or exemplar id of the wrong length; left empty",
     "enum": "a kind, status or severity number without a meaning",
 }

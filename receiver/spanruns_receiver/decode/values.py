@@ -23,6 +23,8 @@ from spanruns_receiver.decode.wire import ArrayValue, MapValue
 
 Pairs = list[tuple[bytes, bytes]]
 
+# 2000-01-01: earlier times are those of clocks that nobody set, or are not in ns. A store would drop them at once, as too old to keep.
+EARLIEST_NS = 946_684_800 * 10**9
 # 2200-01-01: later times are mistakes, and DateTime64(9) ends in 2262.
 LATEST_NS = 7_258_118_400 * 10**9
 # So are times that are later than this after they were received. The store would keep each of those days for good.
@@ -52,7 +54,7 @@ class Cleaner:
 
     def possible(self, time: int) -> bool:
         """Whether `time` (unix ns) can be one."""
-        return 0 < time < self._latest_ns
+        return EARLIEST_NS <= time < self._latest_ns
 
     def name(self, raw: bytes) -> bytes:
         """A key, name or version."""
@@ -177,8 +179,8 @@ class Cleaner:
 
 
 def possible(time: int) -> bool:
-    """Whether `time` (unix ns) can be one: after 1970 began, and before 2200."""
-    return 0 < time < LATEST_NS
+    """Whether `time` (unix ns) can be one: from 2000 on, and before 2200."""
+    return EARLIEST_NS <= time < LATEST_NS
 
 
 def number(value: float) -> str:

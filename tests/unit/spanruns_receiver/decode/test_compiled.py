@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spanruns_receiver.decode import Limits, Signal, compiled, portable, wire
 from spanruns_receiver.decode.block import varint
-from spanruns_receiver.decode.values import AHEAD_NS, LATEST_NS
+from spanruns_receiver.decode.values import AHEAD_NS, EARLIEST_NS, LATEST_NS
 from spanruns_receiver.facts import package_facts
 from spanruns_schema.errors import BadInput, TooLarge
 
@@ -32,7 +32,20 @@ SIGNALS: tuple[Signal, ...] = get_args(Signal)
 TIGHT = Limits(value_bytes=40, name_bytes=12, attributes=3, nesting=3, members=3)
 NOW = 1_795_218_006_000_000_000
 
-TIMES = (0, 1, NOW, NOW + 1, NOW + 2, NOW + AHEAD_NS - 1, NOW + AHEAD_NS, LATEST_NS - 1, LATEST_NS, (1 << 64) - 1)
+TIMES = (
+    0,
+    1,
+    EARLIEST_NS - 1,
+    EARLIEST_NS,
+    NOW,
+    NOW + 1,
+    NOW + 2,
+    NOW + AHEAD_NS - 1,
+    NOW + AHEAD_NS,
+    LATEST_NS - 1,
+    LATEST_NS,
+    (1 << 64) - 1,
+)
 INTEGERS = (0, 1, 2, 5, 6, 24, 25, 255, 256, (1 << 31) - 1, 1 << 31, 1 << 32, (1 << 63) - 5, (1 << 64) - 1)
 DOUBLES = (0.0, -0.0, 1.0, -2.5, 1e21, 1e-6, 9.9e-7, -1e-7, 1e300, 5e-324, 123456789.125, 0.1, 2.0**70)
 TEXTS = (

@@ -170,8 +170,8 @@ def test_wrong_bytes_and_half_surrogates_are_left_to_the_decoder() -> None:
         spanId="eee19b7ec3c1b174",
         name="raw!",
         traceState="\ud83d",
-        startTimeUnixNano=1,
-        endTimeUnixNano=2,
+        startTimeUnixNano=1_785_000_000_000_000_001,
+        endTimeUnixNano=1_785_000_000_000_000_002,
     ).replace(b"raw!", b"raw\xff")
 
     decoded = decode("traces", [to_protobuf("traces", body)])
@@ -188,8 +188,8 @@ def test_what_is_nested_beyond_the_decoders_limit_is_cut_for_it_to_count() -> No
     body = span(
         traceId="5b8efff798038103d269b633813fc60c",
         spanId="eee19b7ec3c1b174",
-        startTimeUnixNano=1,
-        endTimeUnixNano=2,
+        startTimeUnixNano=1_785_000_000_000_000_001,
+        endTimeUnixNano=1_785_000_000_000_000_002,
         attributes=[{"key": "deep", "value": value}],
     )
 

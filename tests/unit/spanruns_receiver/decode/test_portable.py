@@ -424,6 +424,7 @@ def cleaned(decoder: Decoder, limits: Limits | None = None, **given: Any) -> tup
         (0, 0, (START,), STARTED, 0),
         (0, 0, (), "1970-01-01 00:00:00.000000000", 0),
         (0, 0, (-5,), "1970-01-01 00:00:00.000000000", 0),
+        (START // 10**6, END // 10**6, (START,), STARTED, 0),
         (START + AHEAD_NS, END + AHEAD_NS, (START,), STARTED, 0),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from spanruns_receiver.decode.model import Limits
-from spanruns_receiver.decode.values import AHEAD_NS, CLOCK_NS, LATEST_NS, Cleaner, number, possible
+from spanruns_receiver.decode.values import AHEAD_NS, CLOCK_NS, EARLIEST_NS, LATEST_NS, Cleaner, number, possible
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -43,10 +43,18 @@ def test_exponents_are_used_where_go_uses_them(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("time", "expected"), [(0, False), (1, True), (LATEST_NS - 1, True), (LATEST_NS, False), (-1, False)]
+    ("time", "expected"),
+    [
+        (0, False),
+        (-1, False),
+        (EARLIEST_NS - 1, False),
+        (EARLIEST_NS, True),
+        (LATEST_NS - 1, True),
+        (LATEST_NS, False),
+    ],
 )
-def test_possible_times_are_after_1970_and_before_2200(time: int, expected: bool) -> None:
-    """Both ends are left out."""
+def test_possible_times_are_from_2000_on_and_before_2200(time: int, expected: bool) -> None:
+    """A clock that nobody set begins in 1970, and so do ms and µs that are taken for ns."""
     assert possible(time) is expected
 
 
