@@ -8,7 +8,7 @@ use super::json::{self, put_escaped, Document, Step};
 use super::program::{
     Condition, Dialect, KeyInfo, Places, RowProgram, Rule, Source, Sources, Special, NONE, SPECIAL_KEYS,
 };
-use super::text::{digits, stripped};
+use super::text::{between, digits, stripped};
 use crate::attributes::{Attributes, Mark};
 use crate::column::Dictionary;
 use crate::sink::Head;
@@ -252,7 +252,9 @@ impl<'r> Row<'r> {
     fn value(&self, source: &Source) -> Text<'r> {
         Cow::Borrowed(match source {
             Source::Slot(slot) => self.slot(*slot),
-            Source::Inside(slot, path) => return self.inside(*slot, path),
+            Source::Inside { slot, path, before, after } => {
+                return between(self.inside(*slot, path), before, after);
+            }
             Source::Resource(number) => &self.reader.resource_values[*number],
             Source::Prefix(number) => return Cow::Owned(self.under_prefix(*number)),
             Source::Event { name, key, last } => self.of_event(name, key, *last),
@@ -275,8 +277,8 @@ impl<'r> Row<'r> {
 
     fn inside(&self, slot: usize, path: &[Step]) -> Text<'r> {
         let text = self.slot(slot);
-        if text.is_empty() {
-            return Cow::Borrowed(b"");
+        if text.is_empty() || path.is_empty() {
+            return Cow::Borrowed(text);
         }
         let mut documents = self.reader.documents.borrow_mut();
         documents.of(slot, text).at(text, path)

@@ -1,5 +1,7 @@
 //! Small pieces of a mapping: whether a value matches, a name without what stands around it.
 
+use std::borrow::Cow;
+
 use pyo3::prelude::*;
 
 /// A value matches that is one of `literals`, or begins or ends so, or (`anything`) is not empty.
@@ -73,6 +75,22 @@ pub fn find(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
             return Some(at);
         }
         at += 1;
+    }
+}
+
+/// What stands in `text` behind the first `before`, up to the next `after`, or to the end; all of it where they are empty.
+pub fn between<'t>(text: Cow<'t, [u8]>, before: &[u8], after: &[u8]) -> Cow<'t, [u8]> {
+    if before.is_empty() {
+        return text;
+    }
+    let Some(start) = find(&text, before, 0).map(|at| at + before.len()) else {
+        return Cow::Borrowed(b"");
+    };
+    let end = if after.is_empty() { Some(text.len()) } else { find(&text, after, start) };
+    match (end, text) {
+        (None, _) => Cow::Borrowed(b""),
+        (Some(end), Cow::Borrowed(text)) => Cow::Borrowed(&text[start..end]),
+        (Some(end), Cow::Owned(text)) => Cow::Owned(text[start..end].to_vec()),
     }
 }
 
