@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::json::Step;
-use super::text::{Affix, Patterns};
+use super::text::{Affix, Between, Patterns};
 
 pub type Map<V> = HashMap<Vec<u8>, V, RandomState>;
 
@@ -132,8 +132,7 @@ pub enum Source {
     Inside {
         slot: usize,
         path: Vec<Step>,
-        before: Vec<u8>,
-        after: Vec<u8>,
+        between: Option<Box<Between>>,
     },
     /// Number among `RowProgram::resources`.
     Resource(usize),
@@ -512,8 +511,7 @@ impl Names {
             "inside" => Source::Inside {
                 slot: self.slot(slot),
                 path: given.path.into_iter().map(GivenStep::step).collect(),
-                before: given.name,
-                after: given.key,
+                between: Between::new(&given.name, given.key).map(Box::new),
             },
             "resource" => Source::Resource(number(&mut self.resources, given.name)?),
             "prefix" => Source::Prefix(number(&mut self.prefixes, given.name)?),

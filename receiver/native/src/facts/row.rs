@@ -8,7 +8,7 @@ use super::json::{self, put_escaped, Document, Step};
 use super::program::{
     Condition, Dialect, KeyInfo, Places, RowProgram, Rule, Source, Sources, Special, NONE, SPECIAL_KEYS,
 };
-use super::text::{between, digits, stripped};
+use super::text::{digits, stripped};
 use crate::attributes::{Attributes, Mark};
 use crate::column::Dictionary;
 use crate::sink::Head;
@@ -252,8 +252,12 @@ impl<'r> Row<'r> {
     fn value(&self, source: &Source) -> Text<'r> {
         Cow::Borrowed(match source {
             Source::Slot(slot) => self.slot(*slot),
-            Source::Inside { slot, path, before, after } => {
-                return between(self.inside(*slot, path), before, after);
+            Source::Inside { slot, path, between } => {
+                let found = self.inside(*slot, path);
+                return match between {
+                    Some(between) => between.of(found),
+                    None => found,
+                };
             }
             Source::Resource(number) => &self.reader.resource_values[*number],
             Source::Prefix(number) => return Cow::Owned(self.under_prefix(*number)),
