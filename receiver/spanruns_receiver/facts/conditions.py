@@ -37,6 +37,17 @@ def stripped(around: Iterable[Affix]) -> Text:
     return lambda value: expression.sub(b"", value)
 
 
+def between(value: bytes, before: bytes, after: bytes) -> bytes:
+    """What stands in `value` behind the first `before`, up to the next `after`, or to the end; all of it where they are empty."""
+    if not before:
+        return value
+    _, _, rest = value.partition(before)
+    if not after:
+        return rest
+    found, is_there, _ = rest.partition(after)
+    return found if is_there else b""
+
+
 def under_prefix(attributes: Pairs, prefix: bytes) -> bytes:
     """All attributes under `prefix`, as one JSON object without it, in the order of their numbers and names; empty when there is none."""
     found = [(key[len(prefix) :], value) for key, value in attributes if key.startswith(prefix)]

@@ -12,7 +12,7 @@ from spanruns_schema.dialects.mapping import CONTENT_LIMIT
 from spanruns_schema.dialects.program import DialectProgram, RowProgram, Rule
 
 from spanruns_receiver.facts import json_text
-from spanruns_receiver.facts.conditions import Pairs, Test, Text, match_any, stripped, under_prefix
+from spanruns_receiver.facts.conditions import Pairs, Test, Text, between, match_any, stripped, under_prefix
 
 
 class Raw:
@@ -194,7 +194,7 @@ class Reading:
             case "slot":
                 return _slot(slot)
             case "inside":
-                return _inside(_slot(slot), path)
+                return _inside(_slot(slot), path, name, key)
             case "resource":
                 return lambda raw: raw.resource.get(name, b"")
             case "prefix":
@@ -242,10 +242,12 @@ def _slot(slot: int) -> Source:
     return lambda raw: raw.values.get(slot, b"")
 
 
-def _inside(value: Source, path: json_text.Path) -> Source:
+def _inside(value: Source, path: json_text.Path, before: bytes, after: bytes) -> Source:
     def found(raw: Raw) -> bytes:
         text = value(raw)
-        return json_text.at(raw.document(text), path) if text else b""
+        if text and path:
+            text = json_text.at(raw.document(text), path)
+        return between(text, before, after)
 
     return found
 

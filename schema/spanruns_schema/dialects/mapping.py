@@ -17,10 +17,12 @@ from spanruns_schema.dialects.dialect import (
 from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 from spanruns_schema.dialects.sql import (
     affixes,
+    between,
     decoded,
     detect_by_name,
     every,
     first,
+    inside,
     match_any,
     of_event,
     quote,
@@ -413,8 +415,15 @@ class RowMapping:
 
     def inside(self) -> list[dict[str, str]]:
         """What has to be computed after the stages: what stands at the paths that anything asked for so far, each once."""
-        raw = {f"raw_{n}": raw_at(f"values_[indexOf(slots_, {slot})]", path) for (slot, path), n in self._paths.items()}
-        return [raw, {f"inside_{n}": decoded(f"raw_{n}") for n in range(len(raw))}] if raw else []
+        asked = [(slot, *inside(path)) for slot, path in self._paths]
+        raw = {
+            f"raw_{n}": raw_at(f"values_[indexOf(slots_, {slot})]", path) for n, (slot, path, *_) in enumerate(asked)
+        }
+        found = {
+            f"inside_{n}": between(decoded(f"raw_{n}") if path else f"raw_{n}", *around)
+            for n, (_, path, *around) in enumerate(asked)
+        }
+        return [raw, found] if raw else []
 
     def role(self) -> str:
         """What the span is; `shadow` for a tool call that repeats the one around it."""

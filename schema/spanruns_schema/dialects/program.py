@@ -27,7 +27,7 @@ from spanruns_schema.dialects.mapping import (
     content_records,
 )
 from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
-from spanruns_schema.dialects.sql import is_number
+from spanruns_schema.dialects.sql import inside, is_number
 
 Kind = Literal[
     "slot", "inside", "resource", "prefix", "event", "last_event", "span_name", "own_name", "scope", "status_message"
@@ -37,7 +37,8 @@ Kind = Literal[
 class Source(NamedTuple):
     """Where a value of a row is.
 
-    `slot`: the value of the slot; `inside`: what stands at `path` inside its JSON; `resource`: the resource's attribute `name`;
+    `slot`: the value of the slot; `inside`: what stands at `path` inside its JSON, of that what is between the texts `name` and `key`
+    if there are any (without a path, of the value as it is); `resource`: the resource's attribute `name`;
     `prefix`: all attributes under `name` as JSON; `event`, `last_event`: the attribute `key` of the first or last event `name` that
     has it; `span_name`: as it came; `own_name`: without what the dialect puts around it; `scope`: the scope's name.
     """
@@ -302,7 +303,10 @@ class _Compiler:
             return Source("last_event" if kind == "last_event" else "event", name=name.encode(), key=key.encode())
         key, hash_, path = source.partition("#")
         slot = self._slots.of(key)
-        return Source("inside", slot, path=_json_path(path)) if hash_ else Source("slot", slot)
+        if not hash_:
+            return Source("slot", slot)
+        path, before, after = inside(path)
+        return Source("inside", slot, before.encode(), after.encode(), _json_path(path))
 
 
 def _affixes(dialect: Dialect) -> list[Affix]:
@@ -316,4 +320,6 @@ def _translated(names: Sequence[Mapping[str, Sequence[str]]]) -> dict[bytes, byt
 
 
 def _json_path(path: str) -> tuple[str | int, ...]:
+    if not path:
+        return ()
     return tuple(int(step) if is_number(step) else step for step in path.split("."))

@@ -92,9 +92,29 @@ def under_prefix(attributes: str, prefix: str) -> str:
 
 
 def raw_at(value: str, path: str) -> str:
-    """What stands at a dotted path inside a JSON value, as it stands there; numbers count from 1, or from the end: -1 is the last."""
+    """What stands at a dotted path inside a JSON value, as it stands there; numbers count from 1, or from the end: -1 is the last.
+
+    Without a path the value, which need not be JSON.
+    """
+    if not path:
+        return value
     steps = ", ".join(step if is_number(step) else quote(step) for step in path.split("."))
     return f"JSONExtractRaw({value}, {steps})"
+
+
+def inside(path: str) -> tuple[str, str, str]:
+    """The path of `path~before~after`, and the texts that stand around what is meant; empty where there are none."""
+    path, _, around = path.partition("~")
+    before, _, after = around.partition("~")
+    return path, before, after
+
+
+def between(value: str, before: str, after: str) -> str:
+    """What stands in `value` behind the first `before`, up to the next `after`, or to the end; all of it where they are empty."""
+    if not before:
+        return value
+    end = f"(.*?){_regex(after)}" if after else "(.*)"
+    return f"extract({value}, {quote(f'(?s){_regex(before)}{end}')})"
 
 
 def is_number(step: str) -> bool:

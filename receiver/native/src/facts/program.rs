@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::json::Step;
-use super::text::{Affix, Patterns};
+use super::text::{Affix, Between, Patterns};
 
 pub type Map<V> = HashMap<Vec<u8>, V, RandomState>;
 
@@ -128,7 +128,12 @@ pub struct Given {
 /// Where a value of a row is.
 pub enum Source {
     Slot(usize),
-    Inside(usize, Vec<Step>),
+    /// What stands at `path`; of that what is between two texts, if there are any.
+    Inside {
+        slot: usize,
+        path: Vec<Step>,
+        between: Option<Box<Between>>,
+    },
     /// Number among `RowProgram::resources`.
     Resource(usize),
     /// Number among `RowProgram::prefixes`.
@@ -169,7 +174,7 @@ impl Places {
 
     fn put(&mut self, source: &Source) {
         match source {
-            Source::Slot(slot) | Source::Inside(slot, _) => self.put_slot(*slot),
+            Source::Slot(slot) | Source::Inside { slot, .. } => self.put_slot(*slot),
             Source::Prefix(number) => self.prefixes |= 1 << number,
             Source::Resource(number) => self.resources |= 1 << number,
             Source::Event { .. } => self.events = true,
@@ -182,7 +187,7 @@ impl Places {
     #[inline]
     pub fn has(&self, source: &Source) -> bool {
         match source {
-            Source::Slot(slot) | Source::Inside(slot, _) => {
+            Source::Slot(slot) | Source::Inside { slot, .. } => {
                 let word = self.slots.get(slot / u64::BITS as usize).copied().unwrap_or(0);
                 word >> (slot % u64::BITS as usize) & 1 != 0
             }
@@ -503,9 +508,11 @@ impl Names {
         let slot = given.slot as usize;
         Ok(match given.kind.as_str() {
             "slot" => Source::Slot(self.slot(slot)),
-            "inside" => {
-                Source::Inside(self.slot(slot), given.path.into_iter().map(GivenStep::step).collect())
-            }
+            "inside" => Source::Inside {
+                slot: self.slot(slot),
+                path: given.path.into_iter().map(GivenStep::step).collect(),
+                between: Between::new(&given.name, given.key).map(Box::new),
+            },
             "resource" => Source::Resource(number(&mut self.resources, given.name)?),
             "prefix" => Source::Prefix(number(&mut self.prefixes, given.name)?),
             "event" => Source::Event { name: given.name, key: given.key, last: false },

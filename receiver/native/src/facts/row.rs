@@ -252,7 +252,13 @@ impl<'r> Row<'r> {
     fn value(&self, source: &Source) -> Text<'r> {
         Cow::Borrowed(match source {
             Source::Slot(slot) => self.slot(*slot),
-            Source::Inside(slot, path) => return self.inside(*slot, path),
+            Source::Inside { slot, path, between } => {
+                let found = self.inside(*slot, path);
+                return match between {
+                    Some(between) => between.of(found),
+                    None => found,
+                };
+            }
             Source::Resource(number) => &self.reader.resource_values[*number],
             Source::Prefix(number) => return Cow::Owned(self.under_prefix(*number)),
             Source::Event { name, key, last } => self.of_event(name, key, *last),
@@ -275,8 +281,8 @@ impl<'r> Row<'r> {
 
     fn inside(&self, slot: usize, path: &[Step]) -> Text<'r> {
         let text = self.slot(slot);
-        if text.is_empty() {
-            return Cow::Borrowed(b"");
+        if text.is_empty() || path.is_empty() {
+            return Cow::Borrowed(text);
         }
         let mut documents = self.reader.documents.borrow_mut();
         documents.of(slot, text).at(text, path)

@@ -1,5 +1,8 @@
 //! Small pieces of a mapping: whether a value matches, a name without what stands around it.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
 use pyo3::prelude::*;
 
 /// A value matches that is one of `literals`, or begins or ends so, or (`anything`) is not empty.
@@ -65,14 +68,34 @@ pub fn cut(text: &[u8], characters: usize) -> &[u8] {
 
 /// Where `wanted` is first found in `text`, from `from` on.
 pub fn find(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut at = from;
-    loop {
-        at += text.get(at..)?.iter().position(|&byte| byte == first)?;
-        if text[at..].starts_with(wanted) {
-            return Some(at);
+    if wanted.is_empty() {
+        return None;
+    }
+    memmem::find(text.get(from..)?, wanted).map(|at| from + at)
+}
+
+/// What stands in a text behind the first `before`, up to the next `after`, or to the end where that is empty.
+pub struct Between {
+    before: memmem::Finder<'static>,
+    after: Vec<u8>,
+}
+
+impl Between {
+    /// None where the whole text is meant.
+    pub fn new(before: &[u8], after: Vec<u8>) -> Option<Self> {
+        (!before.is_empty()).then(|| Between { before: memmem::Finder::new(before).into_owned(), after })
+    }
+
+    pub fn of<'t>(&self, text: Cow<'t, [u8]>) -> Cow<'t, [u8]> {
+        let Some(start) = self.before.find(&text).map(|at| at + self.before.needle().len()) else {
+            return Cow::Borrowed(b"");
+        };
+        let end = if self.after.is_empty() { Some(text.len()) } else { find(&text, &self.after, start) };
+        match (end, text) {
+            (None, _) => Cow::Borrowed(b""),
+            (Some(end), Cow::Borrowed(text)) => Cow::Borrowed(&text[start..end]),
+            (Some(end), Cow::Owned(text)) => Cow::Owned(text[start..end].to_vec()),
         }
-        at += 1;
     }
 }
 

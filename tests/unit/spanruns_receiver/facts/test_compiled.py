@@ -118,6 +118,25 @@ def test_documents() -> None:
     check()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "role='a' goal=",
+        " role='a",
+        " role='a' goal=",
+        " role='' goal=",
+        " role='é\n' goal= role='b' goal=",
+        " role='",
+        "",
+    ],
+)
+def test_text_between_others(text: str) -> None:
+    """What stands between two texts of a value, in JSON or not, decoded or as it is."""
+    inside = {"openinference.span.kind": "AGENT", "input.value": json.dumps({"agent": text})}
+    plain = {"haystack.component.type": "ToolInvoker", "haystack.component.output": f"{text}, id='1', arguments={text}"}
+    same("traces", spans_request([span(1, "Task", inside), span(2, "haystack.component.run", plain)]))
+
+
 def test_numbers() -> None:
     """Whatever stands where a number is read."""
     alphabet = st.text(alphabet="0123456789+-.eE_ nafity\n", max_size=24)

@@ -130,6 +130,18 @@ def test_every_part_of_a_dialect() -> None:
     )
 
 
+def test_text_inside_a_value() -> None:
+    """What stands between two texts, behind one, and without a path."""
+    sources = ["one.json#a.2~<~>", "one.json#a~<", "one.json#~<~>"]
+    (found, _) = row_program([Dialect("one", 1, fields={"input": sources}), BASE_DIALECT]).dialects
+    slot = found.fields["input"][0].slot
+    assert found.fields["input"] == (
+        Source("inside", slot, b"<", b">", ("a", 2)),
+        Source("inside", slot, b"<", b"", ("a",)),
+        Source("inside", slot, b"<", b">"),
+    )
+
+
 def test_patterns() -> None:
     """A literal, empty, anything, a start, an end."""
     assert patterns(["a", "", "*", "b*", "*c"]) == Patterns((b"a", b""), True, (b"b",), (b"c",))

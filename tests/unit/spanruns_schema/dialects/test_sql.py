@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from spanruns_schema.dialects.sql import (
+    between,
     decoded,
     every,
     first,
@@ -69,6 +70,13 @@ DOCUMENT = quote('{"a": {"b": ["x\\"y", 2, {}]}, "n": null, "e": [], "s": ""}')
         (decoded(raw_at(DOCUMENT, "s")), ""),
         (decoded(raw_at(DOCUMENT, "z.z")), ""),
         (decoded(raw_at("'no json'", "a")), ""),
+        (raw_at("'no json'", ""), "no json"),
+        (between("'a=1, b=2, b=3'", "b=", ","), "2"),
+        (between("'a=1, b=2, b=3'", "b=", ""), "2, b=3"),
+        (between("'a=1, b=2, b=3'", "b=3", ","), ""),
+        (between("'a=1, b=2, b=3'", "c=", ""), ""),
+        (between("'a(.\n[x'", "(.", "[x"), "\n"),
+        (between("'as it is'", "", ""), "as it is"),
         (under_prefix("map('p.a', '1', 'q', '2', 'p.b.c', '3')", "p."), '{"a":"1","b.c":"3"}'),
         (under_prefix("map('q', '2')", "p."), ""),
         (under_prefix("map('p.a', '{}', 'p.b', '{}{}')", "p."), '{"a":"{}","b":"{}{}"}'),
