@@ -11,7 +11,8 @@ they are, while both are open, when
 A call that hangs further out than another one of its name, but lies within it in time, is that one (`_astray`).
 
 A generator's span may be over before the call that it makes begins: two model calls below one span, of one name and the same usage, are one
-also when the second begins right after the first.
+also when the second begins right after the first. A generator that was over knows no usage: where it and the call after it are the only two
+below their span, they are one, too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
-from spanruns_receiver.resolver.columns import Columns, Event, Ints, Keys, Role
+from spanruns_receiver.resolver.columns import Columns, Event, Ints, Keys, Role, Status
 from spanruns_receiver.resolver.walk import on_cycles
 
 MOST_OPEN = 64
@@ -33,6 +34,9 @@ MOST_RUNS = 64
 
 SOON_US = 10_000
 """A generator's span and the call that it makes lie at most so far apart; they were seen half a millisecond apart."""
+
+LAZY_US = 1_000_000
+"""The same where no usage tells, but nothing else is there: a client that is made for its first call took half a second."""
 
 _KIND = {Role.RUN: 1, Role.WORKFLOW: 1, Role.TOOL: 2, Role.MODEL: 3}
 _MIX, _MIX_TOO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
@@ -72,6 +76,10 @@ def _seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing, he
     pairs[node] = same
     node, same = things.shown_twice(heads, _usages(facts, role, heads, parent), SOON_US)
     pairs[node] = np.where(pairs[node] < 0, same, pairs[node])
+    node, same = things.shown_twice(heads, _pairs(facts, role, heads, parent), LAZY_US)
+    has_failed = facts["status"] == Status.FAILED
+    over = (facts["output_tokens"][same] == 0) & (has_failed[node] | ~has_failed[same])
+    pairs[node[over]] = np.where(pairs[node[over]] < 0, same[over], pairs[node[over]])
     node, same = things.shown_twice(heads, _answers(facts, role, heads, standing))
     pairs[node] = same
     owner = np.where(standing.run >= 0, standing.stands_for[standing.run], -1)
@@ -178,6 +186,17 @@ def _usages(facts: Columns, role: Ints, heads: Ints, parent: Ints) -> Keys:
     below = facts["span_key"][np.maximum(parent[heads], 0)]
     key = (below * _MIX + facts["input_tokens"][heads]) * _MIX_TOO + facts["output_tokens"][heads]
     return np.where(used, key * _MIX + facts["name_key"][heads], np.uint64(0))
+
+
+def _pairs(facts: Columns, role: Ints, heads: Ints, parent: Ints) -> Keys:
+    """What may be the same model call because it and one other of its name are all that is below a span. 0 for the others."""
+    key = np.zeros(len(heads), np.uint64)
+    called = np.flatnonzero((role[heads] == Role.MODEL) & (parent[heads] >= 0))
+    below = parent[heads[called]]
+    two = called[(np.bincount(below, minlength=len(role)) == 2)[below]]
+    name = facts["name_key"][heads[two]]
+    key[two] = np.where(name == 0, np.uint64(0), facts["span_key"][parent[heads[two]]] * _MIX + name)
+    return key
 
 
 def _groups(facts: Columns, heads: Ints, key: Keys) -> list[list[int]]:
