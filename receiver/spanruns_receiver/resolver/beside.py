@@ -8,7 +8,8 @@ they are, while both are open, when
 - they are runs of one name, or calls of one kind and name, with the same run or tool call around them, and no id says otherwise. The date
   at the end of a model's name does not count: the one asks for `gpt-5`, the other was answered by `gpt-5-2026-01-31`.
 
-A call that hangs further out than another one of its name, but lies within it in time, is that one (`_astray`).
+A call that hangs further out than another one of its name, but lies within it in time, is that one (`_astray`). A workflow that is empty
+because what it stands around was found in another's tree is that one's wrapper (`_hollow`).
 
 A generator's span may be over before the call that it makes begins: two model calls below one span, of one name and the same usage, are one
 also when the second begins right after the first. A generator that was over knows no usage: where it and the call after it are the only two
@@ -65,7 +66,9 @@ def same_things(facts: Columns, role: Ints, parent: Ints, standing: Standing) ->
     if not len(heads):
         return Found(heads, heads)
     found = _seen_twice(facts, role, parent, standing, heads)
-    return found if len(found.node) else _astray(facts, role, standing, heads)
+    if not len(found.node):
+        found = _astray(facts, role, standing, heads)
+    return found if len(found.node) else _hollow(facts, role, standing, heads)
 
 
 def _seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing, heads: Ints) -> Found:
@@ -107,6 +110,24 @@ def _astray(facts: Columns, role: Ints, standing: Standing, heads: Ints) -> Foun
     pairs = [pair for group in _groups(facts, heads, key) for pair in things.among(group, 0, _Further(facts, standing))]
     node, same = np.array(pairs, np.int64).reshape(-1, 2).T
     return Found(node, same)
+
+
+def _hollow(facts: Columns, role: Ints, standing: Standing, heads: Ints) -> Found:
+    """Workflows with nothing in them, and each the wrapper of its name beside it that another scope tells of, around the run that it is."""
+    full = standing.run[np.isin(role, list(_KIND)) & (standing.run >= 0)]
+    empty = np.setdiff1d(heads[(role[heads] == Role.WORKFLOW) & (facts["name_key"][heads] != 0)], full)
+    wrapper = np.flatnonzero((role == Role.WORKFLOW) & (standing.stands_for != np.arange(len(role))))
+    wrapper = wrapper[np.isin(facts["name_key"][wrapper], facts["name_key"][empty])]
+    node, stands = np.concatenate([empty, wrapper]), np.concatenate([empty, standing.stands_for[wrapper]])
+    hollow, found = set(empty.tolist()), dict[int, int]()
+    started, ended, scope = facts["started_us"], facts["ended_us"], facts["scope_key"]
+    for group in _groups(facts, node, _within(facts, stands, standing) * _MIX + facts["name_key"][node]):
+        for one in hollow.intersection(group):
+            near = [other for other in group if other not in hollow and scope[other] != scope[one]]
+            near = [other for other in near if started[other] < ended[one] and started[one] < ended[other]]
+            if near:
+                found[one] = min(near, key=lambda other: abs(int(started[other] - started[one])))
+    return Found(np.array(list(found), np.int64), np.array(list(found.values()), np.int64))
 
 
 class _Further:

@@ -185,6 +185,24 @@ TREES = {
         """,
         ["run", *("inside 1", "call of 1", "call of 1", "call of 1"), *("inside 1", "call of 1", "call of 1") * 2],
     ),
+    "a workflow whose agent hangs below the other instrumentation's": (
+        """
+        none request
+          workflow flow scope_key=1
+            run weather scope_key=1
+              run weather scope_key=2
+              model gpt scope_key=1
+          workflow flow scope_key=2
+          workflow other scope_key=2
+          workflow flow scope_key=2
+            none step scope_key=2
+              model other scope_key=2
+        """,
+        [
+            *("nothing", "part of 3", "run", "part of 3", "call of 3", "part of 3"),
+            *("workflow", "workflow", "inside 8", "call of 8"),
+        ],
+    ),
     "a tool whose own span lost its context": (
         f"""
         run nightly scope_key=1
