@@ -129,7 +129,7 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
 
 
 def _given_up(own: Columns, tree: Tree, node: Ints) -> Ints:
-    """Positions of tool calls that got no answer, and that a run which asks a model waited for until it ended without one.
+    """Positions of tool calls that got no answer, and that an agent which asks a model waited for until it ended without one.
 
     Emitters that write down what is there when a span ends tell nothing of a cancellation. A tool may answer nothing, but then the model
     is asked again; a call that waits for an approval is over at once.
@@ -150,7 +150,8 @@ def _given_up(own: Columns, tree: Tree, node: Ints) -> Ints:
     step = np.flatnonzero((tree.owner >= 0) & ((tree.call == np.arange(len(own))) | tree.is_run))
     asks[tree.owner[step[own["role"][step] == Role.MODEL]]] = True
     np.maximum.at(last, tree.owner[step], own["started_us"][step])
-    found &= ~answered[node] & (own["ended_us"][node] >= np.maximum(last[head], own["ended_us"][head] - LATE_US))
+    found &= ~answered[node] & ~tree.is_workflow[head]
+    found &= own["ended_us"][node] >= np.maximum(last[head], own["ended_us"][head] - LATE_US)
     found &= asks[head] & ~answered[head] & (own["status"][head] != Status.SUCCESS) & (own["event"][head] == Event.NONE)
     return np.flatnonzero(found)
 

@@ -295,6 +295,7 @@ SILENT = "run a ended_us=1750000000200000\n  model m\n  tool t has_input=1 ended
         (SILENT + "\n    run b", Status.SUCCESS),  # an agent that the tool asked
         (SILENT + "\n  model m started_us=1750000000200500", Status.SUCCESS),  # the run went on
         (SILENT.replace("  model m\n", ""), Status.SUCCESS),  # nobody asked for its answer
+        (SILENT.replace("run a", "workflow a"), Status.SUCCESS),  # a service's own last step
         (SILENT.replace(" has_input=1", ""), Status.SUCCESS),  # an emitter that tells no contents
         (SILENT.replace("run a ended_us=1750000000200000", "run a ended_us=1750000000300000"), Status.SUCCESS),
         (SILENT.replace("200000", "052000"), Status.SUCCESS),  # over at once
