@@ -26,6 +26,7 @@ class Raw:
         "resource",
         "scope_name",
         "span_name",
+        "status",
         "status_message",
         "values",
     )
@@ -37,6 +38,7 @@ class Raw:
         *,
         span_name: bytes = b"",
         scope_name: bytes = b"",
+        status: bytes = b"",
         status_message: bytes = b"",
         event_names: Sequence[bytes] = (),
         event_attributes: Sequence[Pairs] = (),
@@ -45,6 +47,7 @@ class Raw:
         self.resource = resource
         self.span_name = span_name
         self.scope_name = scope_name
+        self.status = status
         self.status_message = status_message
         self.event_names = event_names
         self.event_attributes = event_attributes
@@ -208,6 +211,8 @@ class Reading:
                 return self.span_name
             case "scope":
                 return lambda raw: raw.scope_name
+            case "status":
+                return lambda raw: raw.status
             case "status_message":
                 return lambda raw: raw.status_message
 

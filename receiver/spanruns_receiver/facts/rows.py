@@ -174,6 +174,7 @@ def _span(mappings: Mappings, row: Row, resource: dict[bytes, bytes]) -> Fact:
         resource,
         span_name=name,
         scope_name=scope,
+        status=code.lower(),
         status_message=message,
         event_names=row[16],
         event_attributes=row[17],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from spanruns_receiver.resolver.walk import nearest
 
 OWN_SCOPE = np.uint64(12760437533351641002)
 """`cityHash64` of the scope of our own instrumentation, whose contexts are what a service meant."""
+
+
+INSTANT_US = 10_000
+"""What a tool call takes that does nothing but ask an agent, beyond that one's time; and no more than that."""
 
 
 def is_call(role: NDArray[Any]) -> Bools:
@@ -54,6 +59,38 @@ def left_behind(own: Columns, parent: Ints) -> Bools:
     marked = np.zeros(len(own), bool)
     marked[top[late]] = True
     return marked
+
+
+def asked_beside(facts: Columns, role: Ints, parent: Ints) -> tuple[Ints, Ints]:
+    """Agents that a tool asked, told of not inside its call but beside the agent whose tool it is; and these calls.
+
+    Emitters that hang every agent below the workflow leave only the time to tell: the agent's is that of the call, but for an instant.
+    """
+    is_run, is_span = role == Role.RUN, facts["event"] == Event.NONE
+    run = np.flatnonzero(is_run & is_span & (parent >= 0) & (role[parent] == Role.WORKFLOW))
+    run = run[(np.bincount(parent[run], minlength=len(role)) > 1)[parent[run]]]
+    if not len(run):
+        return run, run
+    around = nearest(parent, is_run | (role == Role.TOOL))
+    may_ask = (role == Role.TOOL) & is_span & np.isin(around, run)
+    may_ask[around[is_run & (around >= 0)]] = False
+    call = np.flatnonzero(may_ask)
+    calls: dict[tuple[int, int], list[int]] = {}
+    of, scope, started, ended = (
+        part.tolist() for part in (parent, facts["scope_key"], facts["started_us"], facts["ended_us"])
+    )
+    for node in call[np.argsort(facts["started_us"][call], kind="stable")].tolist():
+        calls.setdefault((of[around[node]], scope[node]), []).append(node)
+    found: dict[int, int] = {}
+    for node in run[np.argsort(facts["started_us"][run], kind="stable")].tolist():
+        beside, length = calls.get((of[node], scope[node]), []), ended[node] - started[node]
+        at = bisect_left(beside, started[node] - INSTANT_US, key=started.__getitem__)
+        for asks in beside[at : bisect_right(beside, started[node], key=started.__getitem__)]:
+            fits = ended[node] <= ended[asks] < started[asks] + length + min(INSTANT_US, length + 1)
+            if fits and asks not in found and around[asks] != node:
+                found[asks] = node
+                break
+    return np.array(list(found.values()), np.int64), np.array(list(found), np.int64)
 
 
 def lost_calls(facts: Columns, role: Ints, parent: Ints, is_root: Bools) -> Ints:

@@ -8,10 +8,12 @@ they are, while both are open, when
 - they are runs of one name, or calls of one kind and name, with the same run or tool call around them, and no id says otherwise. The date
   at the end of a model's name does not count: the one asks for `gpt-5`, the other was answered by `gpt-5-2026-01-31`.
 
-A call that hangs further out than another one of its name, but lies within it in time, is that one (`_astray`).
+A call that hangs further out than another one of its name, but lies within it in time, is that one (`_astray`). A workflow that is empty
+because what it stands around was found in another's tree is that one's wrapper (`_hollow`).
 
 A generator's span may be over before the call that it makes begins: two model calls below one span, of one name and the same usage, are one
-also when the second begins right after the first.
+also when the second begins right after the first. A generator that was over knows no usage: where it and the call after it are the only two
+below their span, they are one, too.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from functools import cached_property
 
 import numpy as np
 
-from spanruns_receiver.resolver.columns import Columns, Event, Ints, Keys, Role
+from spanruns_receiver.resolver.columns import Columns, Event, Ints, Keys, Role, Status
 from spanruns_receiver.resolver.walk import on_cycles
 
 MOST_OPEN = 64
@@ -33,6 +35,9 @@ MOST_RUNS = 64
 
 SOON_US = 10_000
 """A generator's span and the call that it makes lie at most so far apart; they were seen half a millisecond apart."""
+
+LAZY_US = 1_000_000
+"""The same where no usage tells, but nothing else is there: a client that is made for its first call took half a second."""
 
 _KIND = {Role.RUN: 1, Role.WORKFLOW: 1, Role.TOOL: 2, Role.MODEL: 3}
 _MIX, _MIX_TOO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
@@ -61,7 +66,9 @@ def same_things(facts: Columns, role: Ints, parent: Ints, standing: Standing) ->
     if not len(heads):
         return Found(heads, heads)
     found = _seen_twice(facts, role, parent, standing, heads)
-    return found if len(found.node) else _astray(facts, role, standing, heads)
+    if not len(found.node):
+        found = _astray(facts, role, standing, heads)
+    return found if len(found.node) else _hollow(facts, role, standing, heads)
 
 
 def _seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing, heads: Ints) -> Found:
@@ -72,6 +79,10 @@ def _seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing, he
     pairs[node] = same
     node, same = things.shown_twice(heads, _usages(facts, role, heads, parent), SOON_US)
     pairs[node] = np.where(pairs[node] < 0, same, pairs[node])
+    node, same = things.shown_twice(heads, _pairs(facts, role, heads, parent), LAZY_US)
+    has_failed = facts["status"] == Status.FAILED
+    over = (facts["output_tokens"][same] == 0) & (has_failed[node] | ~has_failed[same])
+    pairs[node[over]] = np.where(pairs[node[over]] < 0, same[over], pairs[node[over]])
     node, same = things.shown_twice(heads, _answers(facts, role, heads, standing))
     pairs[node] = same
     owner = np.where(standing.run >= 0, standing.stands_for[standing.run], -1)
@@ -99,6 +110,24 @@ def _astray(facts: Columns, role: Ints, standing: Standing, heads: Ints) -> Foun
     pairs = [pair for group in _groups(facts, heads, key) for pair in things.among(group, 0, _Further(facts, standing))]
     node, same = np.array(pairs, np.int64).reshape(-1, 2).T
     return Found(node, same)
+
+
+def _hollow(facts: Columns, role: Ints, standing: Standing, heads: Ints) -> Found:
+    """Workflows with nothing in them, and each the wrapper of its name beside it that another scope tells of, around the run that it is."""
+    full = standing.run[np.isin(role, list(_KIND)) & (standing.run >= 0)]
+    empty = np.setdiff1d(heads[(role[heads] == Role.WORKFLOW) & (facts["name_key"][heads] != 0)], full)
+    wrapper = np.flatnonzero((role == Role.WORKFLOW) & (standing.stands_for != np.arange(len(role))))
+    wrapper = wrapper[np.isin(facts["name_key"][wrapper], facts["name_key"][empty])]
+    node, stands = np.concatenate([empty, wrapper]), np.concatenate([empty, standing.stands_for[wrapper]])
+    hollow, found = set(empty.tolist()), dict[int, int]()
+    started, ended, scope = facts["started_us"], facts["ended_us"], facts["scope_key"]
+    for group in _groups(facts, node, _within(facts, stands, standing) * _MIX + facts["name_key"][node]):
+        for one in hollow.intersection(group):
+            near = [other for other in group if other not in hollow and scope[other] != scope[one]]
+            near = [other for other in near if started[other] < ended[one] and started[one] < ended[other]]
+            if near:
+                found[one] = min(near, key=lambda other: abs(int(started[other] - started[one])))
+    return Found(np.array(list(found), np.int64), np.array(list(found.values()), np.int64))
 
 
 class _Further:
@@ -178,6 +207,17 @@ def _usages(facts: Columns, role: Ints, heads: Ints, parent: Ints) -> Keys:
     below = facts["span_key"][np.maximum(parent[heads], 0)]
     key = (below * _MIX + facts["input_tokens"][heads]) * _MIX_TOO + facts["output_tokens"][heads]
     return np.where(used, key * _MIX + facts["name_key"][heads], np.uint64(0))
+
+
+def _pairs(facts: Columns, role: Ints, heads: Ints, parent: Ints) -> Keys:
+    """What may be the same model call because it and one other of its name are all that is below a span. 0 for the others."""
+    key = np.zeros(len(heads), np.uint64)
+    called = np.flatnonzero((role[heads] == Role.MODEL) & (parent[heads] >= 0))
+    below = parent[heads[called]]
+    two = called[(np.bincount(below, minlength=len(role)) == 2)[below]]
+    name = facts["name_key"][heads[two]]
+    key[two] = np.where(name == 0, np.uint64(0), facts["span_key"][parent[heads[two]]] * _MIX + name)
+    return key
 
 
 def _groups(facts: Columns, heads: Ints, key: Keys) -> list[list[int]]:

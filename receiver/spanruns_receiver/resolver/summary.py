@@ -114,6 +114,7 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
     rows["run_key"][group >= 0] = groups.keys[group[group >= 0]]
     rows["is_tool"] = is_tool = own["role"][node] == Role.TOOL
     rows["status"] = np.where(own["event"][node] != Event.NONE, Status.RUNNING, own["status"][node])
+    rows["status"][_given_up(own, tree, node)] = Status.CANCELLED
     rows["status"][rows["status"] == Status.UNSET] = Status.SUCCESS
     fill_usage(rows, node, own, tree, spans.parent)
     fill_costs(rows, node, own, tree.call, prices)
@@ -125,6 +126,34 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
     enriched = rows.take(position)
     enriched["span_key"] = own["span_key"][repeat]
     return _Calls(rows, node, group, is_tool), enriched
+
+
+def _given_up(own: Columns, tree: Tree, node: Ints) -> Ints:
+    """Positions of tool calls that got no answer, and that an agent which asks a model waited for until it ended without one.
+
+    Emitters that write down what is there when a span ends tell nothing of a cancellation. A tool may answer nothing, but then the model
+    is asked again; a call that waits for an approval is over at once.
+    """
+    head = tree.owner[node]
+    found = (
+        (own["role"][node] == Role.TOOL) & (own["status"][node] == Status.UNSET) & (own["event"][node] == Event.NONE)
+    )
+    found &= (own["has_input"][node] > 0) & (own["has_output"][node] == 0) & (head >= 0)
+    found &= own["ended_us"][node] - own["started_us"][node] > LATE_US
+    if not found.any():
+        return np.flatnonzero(found)
+    answered, asks, last = own["has_output"] > 0, np.zeros(len(own), bool), np.zeros(len(own), np.int64)
+    for whole in (tree.call, tree.run):
+        answered[whole[answered & (whole >= 0)]] = True
+    around = nearest(tree.parent, tree.is_run | (own["role"] == Role.TOOL))
+    answered[around[tree.is_run & (around >= 0)]] = True  # an agent that a tool asks may be its answer
+    step = np.flatnonzero((tree.owner >= 0) & ((tree.call == np.arange(len(own))) | tree.is_run))
+    asks[tree.owner[step[own["role"][step] == Role.MODEL]]] = True
+    np.maximum.at(last, tree.owner[step], own["started_us"][step])
+    found &= ~answered[node] & ~tree.is_workflow[head]
+    found &= own["ended_us"][node] >= np.maximum(last[head], own["ended_us"][head] - LATE_US)
+    found &= asks[head] & ~answered[head] & (own["status"][head] != Status.SUCCESS) & (own["event"][head] == Event.NONE)
+    return np.flatnonzero(found)
 
 
 def _has_instead(own: Columns, call: Ints, has: str) -> Keys:

@@ -15,6 +15,7 @@ Rules (docs/decisions/0002-resolver.md says why):
 - a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always;
 - what several instrumentations saw side by side is one thing too (`beside.py`);
 - what began after the span around it had ended, having made its calls, is not part of it: a context was left behind;
+- an agent beside the one whose tool asked it, in the time of that call, hangs below the call;
 - a call whose parent is lost is that of the run that was under way in its trace, if only one was.
 """
 
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spanruns_receiver.resolver.adrift import is_call, left_behind, lost_calls, under_way
+from spanruns_receiver.resolver.adrift import asked_beside, is_call, left_behind, lost_calls, under_way
 from spanruns_receiver.resolver.beside import Found, Standing, adopted, same_things
 from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role
 from spanruns_receiver.resolver.joins import are_in, places
@@ -114,6 +115,9 @@ def grow(nodes: Nodes) -> Tree:
     """Decide what every node is."""
     role = _settled_roles(nodes.facts["role"].astype(np.int64), nodes)
     parent, name = nodes.parent, nodes.facts["name_key"]
+    asked = Found(*asked_beside(nodes.facts, role, parent))
+    if len(asked.node):
+        parent = adopted(parent, asked)
     decided = _decide(nodes, role, parent, name)
     lost = lost_calls(nodes.facts, role, nodes.parent, nodes.is_root)
     if len(lost):

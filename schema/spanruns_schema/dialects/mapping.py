@@ -539,8 +539,9 @@ class RowMapping:
             return f"values_[indexOf(slots_, {source})]"
         if source == "$span_name":
             return self.span_name()
-        if source == "$status_message":
-            return "StatusMessage" if self._attributes == "SpanAttributes" else "''"
+        if source in ("$status", "$status_message"):
+            own = "StatusMessage" if source == "$status_message" else "lower(replaceOne(StatusCode, 'STATUS_CODE_', ''))"
+            return own if self._attributes == "SpanAttributes" else "''"
         tied, _, own = source.rpartition("|")
         kind, _, rest = own.partition(":")
         if tied and (kind in EXTRAS or own.startswith("=")):

@@ -30,7 +30,7 @@ from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 from spanruns_schema.dialects.sql import inside, is_number
 
 Kind = Literal[
-    "slot", "inside", "resource", "prefix", "event", "last_event", "span_name", "own_name", "scope", "status_message"
+    "slot", "inside", "resource", "prefix", "event", "last_event", "span_name", "own_name", "scope", "status", "status_message"
 ]
 
 
@@ -288,8 +288,8 @@ class _Compiler:
             return Source("slot", int(source))
         if source == "$span_name":
             return Source("own_name")
-        if source == "$status_message":
-            return Source("status_message")
+        if source in ("$status", "$status_message"):
+            return Source("status" if source == "$status" else "status_message")
         tied, _, own = source.rpartition("|")
         kind, _, rest = own.partition(":")
         if tied and (kind in EXTRAS or own.startswith("=")):

@@ -81,6 +81,11 @@ impl<'p> FactMaker<'p> {
         let texts = Texts {
             span_name: span.names.get(span.name),
             scope: &head.scope_name,
+            status: match span.code {
+                b"Ok" => b"ok",
+                b"Error" => b"error",
+                _ => b"unset",
+            },
             status_message: span.status_message,
             events: (!span.events.numbers.is_empty()).then_some(span.events),
         };

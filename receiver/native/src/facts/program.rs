@@ -146,6 +146,7 @@ pub enum Source {
     SpanName,
     OwnName,
     Scope,
+    Status,
     StatusMessage,
 }
 
@@ -159,7 +160,7 @@ pub struct Places {
     pub resources: u64,
     pub events: bool,
     pub status_message: bool,
-    /// The names of span and scope.
+    /// The names of span and scope, and its status.
     pub names: bool,
 }
 
@@ -179,7 +180,7 @@ impl Places {
             Source::Resource(number) => self.resources |= 1 << number,
             Source::Event { .. } => self.events = true,
             Source::StatusMessage => self.status_message = true,
-            Source::SpanName | Source::OwnName | Source::Scope => self.names = true,
+            Source::SpanName | Source::OwnName | Source::Scope | Source::Status => self.names = true,
         }
     }
 
@@ -195,7 +196,7 @@ impl Places {
             Source::Resource(number) => self.resources >> number & 1 != 0,
             Source::Event { .. } => self.events,
             Source::StatusMessage => self.status_message,
-            Source::SpanName | Source::OwnName | Source::Scope => self.names,
+            Source::SpanName | Source::OwnName | Source::Scope | Source::Status => self.names,
         }
     }
 
@@ -520,6 +521,7 @@ impl Names {
             "span_name" => Source::SpanName,
             "own_name" => Source::OwnName,
             "scope" => Source::Scope,
+            "status" => Source::Status,
             "status_message" => Source::StatusMessage,
             kind => return Err(PyValueError::new_err(format!("no such source: {kind}"))),
         })

@@ -157,6 +157,52 @@ TREES = {
         """,
         ["run", "call of 1", "call of 1"],
     ),
+    "a generator that was over and knows no usage, and the call that it made": (
+        f"""
+        run weather scope_key=1
+          none step scope_key=1
+            model gpt scope_key=1 ended_us={START_US + 3_500}
+            model gpt scope_key=2 started_us={START_US + 503_000} ended_us={START_US + 600_000}
+          none step scope_key=1
+            model gpt scope_key=1 status=2 started_us={START_US + 601_000} ended_us={START_US + 602_000}
+            model gpt scope_key=2 status=2 started_us={START_US + 603_000} ended_us={START_US + 604_000}
+        """,
+        ["run", "inside 1", "call of 1", "repeats 3", "inside 1", "call of 1", "repeats 6"],
+    ),
+    "calls after each other without usage, more than two, one that failed before, of other models": (
+        f"""
+        run weather scope_key=1
+          none step scope_key=1
+            model gpt scope_key=1 ended_us={START_US + 3_500}
+            model gpt scope_key=2 started_us={START_US + 4_000}
+            model gpt scope_key=2 started_us={START_US + 5_000}
+          none step scope_key=1
+            model gpt scope_key=1 status=2 started_us={START_US + 601_000} ended_us={START_US + 602_000}
+            model gpt scope_key=2 started_us={START_US + 603_000} ended_us={START_US + 604_000}
+          none step scope_key=1
+            model gpt scope_key=1 started_us={START_US + 701_000} ended_us={START_US + 702_000}
+            model claude scope_key=2 started_us={START_US + 703_000} ended_us={START_US + 704_000}
+        """,
+        ["run", *("inside 1", "call of 1", "call of 1", "call of 1"), *("inside 1", "call of 1", "call of 1") * 2],
+    ),
+    "a workflow whose agent hangs below the other instrumentation's": (
+        """
+        none request
+          workflow flow scope_key=1
+            run weather scope_key=1
+              run weather scope_key=2
+              model gpt scope_key=1
+          workflow flow scope_key=2
+          workflow other scope_key=2
+          workflow flow scope_key=2
+            none step scope_key=2
+              model other scope_key=2
+        """,
+        [
+            *("nothing", "part of 3", "run", "part of 3", "call of 3", "part of 3"),
+            *("workflow", "workflow", "inside 8", "call of 8"),
+        ],
+    ),
     "a tool whose own span lost its context": (
         f"""
         run nightly scope_key=1

@@ -279,6 +279,35 @@ def test_a_call_that_failed_in_its_repeat_only() -> None:
     ]
 
 
+SILENT = "run a ended_us=1750000000200000\n  model m\n  tool t has_input=1 ended_us=1750000000200000"
+
+
+@pytest.mark.parametrize(
+    ("outline", "status"),
+    [
+        (SILENT, Status.CANCELLED),
+        (SILENT.replace("run a", "run a status=2"), Status.CANCELLED),
+        (SILENT.replace("run a", "run a status=1"), Status.SUCCESS),
+        (SILENT.replace("run a", "run a has_output=1"), Status.SUCCESS),
+        (SILENT + " status=1", Status.SUCCESS),
+        (SILENT + " has_output=1", Status.SUCCESS),
+        (SILENT + "\n    tool t has_output=1", Status.SUCCESS),
+        (SILENT + "\n    run b", Status.SUCCESS),  # an agent that the tool asked
+        (SILENT + "\n  model m started_us=1750000000200500", Status.SUCCESS),  # the run went on
+        (SILENT.replace("  model m\n", ""), Status.SUCCESS),  # nobody asked for its answer
+        (SILENT.replace("run a", "workflow a"), Status.SUCCESS),  # a service's own last step
+        (SILENT.replace(" has_input=1", ""), Status.SUCCESS),  # an emitter that tells no contents
+        (SILENT.replace("run a ended_us=1750000000200000", "run a ended_us=1750000000300000"), Status.SUCCESS),
+        (SILENT.replace("200000", "052000"), Status.SUCCESS),  # over at once
+        ("tool t has_input=1", Status.SUCCESS),
+    ],
+)
+def test_a_tool_that_was_waited_for_until_its_run_ended(outline: str, status: Status) -> None:
+    """Without an answer it was cancelled, whatever its emitter says, unless the run went on or gave an answer itself."""
+    calls = resolve(facts_of(outline)).calls
+    assert calls["status"][calls["is_tool"] > 0].tolist() == [status]
+
+
 @pytest.mark.parametrize(
     ("outline", "status"),
     [

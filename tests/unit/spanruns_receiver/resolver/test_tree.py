@@ -43,6 +43,40 @@ TREES = {
         """,
         ["part of 2", "run", "call of 2"],
     ),
+    "agents that tools asked, told of beside the one whose tools they are": (
+        f"""
+        workflow flow ended_us={START_US + 900_000}
+          run boss ended_us={START_US + 890_000}
+            tool ask_expert started_us={START_US + 100_000} ended_us={START_US + 500_000}
+          run expert started_us={START_US + 101_000} ended_us={START_US + 495_000}
+            tool ask_clerk started_us={START_US + 200_000} ended_us={START_US + 300_000}
+            tool ask_clerk started_us={START_US + 200_100} ended_us={START_US + 310_000}
+          run clerk started_us={START_US + 200_500} ended_us={START_US + 299_000}
+          run clerk started_us={START_US + 200_600} ended_us={START_US + 309_000}
+        """,
+        [
+            *("part of 2", "run", "call of 2", "run under 2", "call of 4", "call of 4"),
+            *("run under 4", "run under 4"),
+        ],
+    ),
+    "agents at work beside each other, and one whose tool asked another one inside it": (
+        f"""
+        workflow flow ended_us={START_US + 900_000}
+          run boss ended_us={START_US + 890_000}
+            tool nap started_us={START_US + 100_000} ended_us={START_US + 500_000}
+            tool nap started_us={START_US + 600_000} ended_us={START_US + 600_900}
+            tool ask started_us={START_US + 700_000} ended_us={START_US + 800_000}
+              run clerk started_us={START_US + 701_000} ended_us={START_US + 799_000}
+          run expert started_us={START_US + 120_000} ended_us={START_US + 495_000}
+          run expert started_us={START_US + 600_100} ended_us={START_US + 600_200}
+          run expert started_us={START_US + 701_000} ended_us={START_US + 799_000}
+          run other started_us={START_US + 101_000} ended_us={START_US + 499_000} scope_key=7
+        """,
+        [
+            *("workflow", "run under 1", "call of 2", "call of 2", "call of 2", "run under 2"),
+            *("run under 1", "run under 1", "run under 1", "run under 1"),
+        ],
+    ),
     "a run and its calls": (
         """
         run weather

@@ -39,7 +39,7 @@ BASE_DIALECT = Dialect(
     BASE,
     1000,
     fields={"agent_name": ["g.name", "$span_name"], "model": ["resource:g.model", "$status_message"]},
-    failed=[{"g.failed": ["yes"]}],
+    failed=[{"g.failed": ["yes"], "$status": ["ok"]}],
     strip_suffix=[".end"],
     frameworks=["langchain"],
     providers={"openai": ["oai"]},
@@ -54,7 +54,10 @@ def test_every_part_of_a_dialect() -> None:
     own, kind, json, parent, failed = (found.keys[key] // found.ranks for key in keys)
     assert len({1, own, kind, json, parent, failed}) == 6
     affixes = (Affix(b"run ", False), Affix(b".end", True))
-    base_fails = (Condition(Source("slot", failed), Patterns((b"yes",), False, (), ())),)
+    base_fails = (
+        Condition(Source("slot", failed), Patterns((b"yes",), False, (), ())),
+        Condition(Source("status"), Patterns((b"ok",), False, (), ())),
+    )
     marker = (Condition(Source("inside", json, path=("a",)), Patterns((b"$span_name",), False, (), ()), affixes),)
     is_model = Condition(Source("slot", kind), Patterns((b"m",), False, (), ()))
     name = Source("slot", own)
