@@ -376,6 +376,10 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
     }
 
 
+_OF_SPANS = {"$status": "lower(replaceOne(StatusCode, 'STATUS_CODE_', ''))", "$status_message": "StatusMessage"}
+"""Sources that log records do not have."""
+
+
 class RowMapping:
     """SQL expressions over one raw row, made from the dialects' data.
 
@@ -539,11 +543,8 @@ class RowMapping:
             return f"values_[indexOf(slots_, {source})]"
         if source == "$span_name":
             return self.span_name()
-        if source in ("$status", "$status_message"):
-            own = (
-                "StatusMessage" if source == "$status_message" else "lower(replaceOne(StatusCode, 'STATUS_CODE_', ''))"
-            )
-            return own if self._attributes == "SpanAttributes" else "''"
+        if source in _OF_SPANS:
+            return _OF_SPANS[source] if self._attributes == "SpanAttributes" else "''"
         tied, _, own = source.rpartition("|")
         kind, _, rest = own.partition(":")
         if tied and (kind in EXTRAS or own.startswith("=")):

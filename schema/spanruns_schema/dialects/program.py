@@ -50,7 +50,8 @@ class Source(NamedTuple):
     `slot`: the value of the slot; `inside`: what stands at `path` inside its JSON, of that what is between the texts `name` and `key`
     if there are any (without a path, of the value as it is); `resource`: the resource's attribute `name`;
     `prefix`: all attributes under `name` as JSON; `event`, `last_event`: the attribute `key` of the first or last event `name` that
-    has it; `span_name`: as it came; `own_name`: without what the dialect puts around it; `scope`: the scope's name.
+    has it; `span_name`: as it came; `own_name`: without what the dialect puts around it; `scope`: the scope's name;
+    `status`: `ok`, `error` or `unset`.
     """
 
     kind: Kind
@@ -298,8 +299,10 @@ class _Compiler:
             return Source("slot", int(source))
         if source == "$span_name":
             return Source("own_name")
-        if source in ("$status", "$status_message"):
-            return Source("status" if source == "$status" else "status_message")
+        if source == "$status":
+            return Source("status")
+        if source == "$status_message":
+            return Source("status_message")
         tied, _, own = source.rpartition("|")
         kind, _, rest = own.partition(":")
         if tied and (kind in EXTRAS or own.startswith("=")):
