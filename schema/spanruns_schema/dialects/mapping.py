@@ -540,7 +540,9 @@ class RowMapping:
         if source == "$span_name":
             return self.span_name()
         if source in ("$status", "$status_message"):
-            own = "StatusMessage" if source == "$status_message" else "lower(replaceOne(StatusCode, 'STATUS_CODE_', ''))"
+            own = (
+                "StatusMessage" if source == "$status_message" else "lower(replaceOne(StatusCode, 'STATUS_CODE_', ''))"
+            )
             return own if self._attributes == "SpanAttributes" else "''"
         tied, _, own = source.rpartition("|")
         kind, _, rest = own.partition(":")
