@@ -142,7 +142,8 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "type_": f"if(said_ != '', said_, {kind})",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
         "said_failed_": mapping.says(lambda dialect: dialect.failed),
-        "is_error_": "StatusCode IN ('Error', 'STATUS_CODE_ERROR')",
+        "is_error_": "StatusCode IN ('Error', 'STATUS_CODE_ERROR') "
+        f"AND NOT {mapping.says(lambda dialect: dialect.blamed)}",
         "said_cancelled_": f"NOT is_error_ AND {mapping.says(lambda dialect: dialect.cancelled)}",
         "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ AND NOT said_cancelled_ "
         f"AND NOT {_ok_is_default(dialects)}",
