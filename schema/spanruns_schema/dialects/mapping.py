@@ -51,7 +51,7 @@ FACTS_WRITTEN = "spanruns:facts"
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
 
 CANCELLED_TEXT = (
-    r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?|^(error: )?abort(ed)?)$"
+    r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?(\x22\})?|^(error: )?abort(ed)?)$"
 )
 """What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
 
@@ -62,7 +62,10 @@ TRACEBACK = r"(?s)^(.+?)\s*(?:Traceback \(most recent call last\):|\n\nNoneType:
 """What Python puts behind a message; LangSmith does so where there is no traceback, too."""
 STACK = r"(?s)^(?:.*?\n\n)??([\w.$]+(?: \[\w+\])?(?:: .*?)?)\n[ \t]+at .+$"
 """What JavaScript and Java put under a message: what stands in front of the frames says it again, with its type."""
-TYPE_IN_MESSAGE = r"^(Error|ParentCommand|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
+TYPE_IN_MESSAGE = (
+    r'^(?:Error (?:in agent run|running tool)[^{]*\{(?:"tool_name":"[^"]*",)?"error":")?'  # OpenAI Agents in JavaScript
+    r"(Error|ParentCommand|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Triggered|Failure))(?:\(|: |$)"
+)
 TEXT_AFTER_TYPE = r"(?s)^[\w.]+(?:\(['\"]?(.*?)['\"]?,?\)|: (.*))$"
 GENERAL_TYPES = (
     "",
