@@ -111,6 +111,7 @@ class DialectProgram(NamedTuple):
     failed: tuple[Rule, ...]
     implied: tuple[ImpliedProgram, ...]
     cancelled: tuple[Rule, ...]
+    blamed: tuple[Rule, ...]
     ok_is_default: bool
     markers: tuple[Rule, ...]
     marker_parent: tuple[Source, ...]
@@ -271,6 +272,7 @@ class _Compiler:
                 for said in of.implied
             ),
             cancelled=tuple(self._when(of, when) for of in own for when in of.cancelled),
+            blamed=tuple(self._when(of, when) for of in own for when in of.blamed),
             ok_is_default=dialect.ok_is_default,
             markers=tuple(self._when(of, marker.when) for of, marker in markers),
             marker_parent=self._sources([marker.parent for _, marker in markers]),
