@@ -253,7 +253,7 @@ def _lifecycle(runs: Columns, groups: _Groups, own: Columns, calls: _Calls) -> N
 def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
     """Each head's status: its own word, else that of a span folded into it, else what its last step was, at its end.
 
-    That is cancelled when its last call or inner run was. An agent that gives no answer failed when its model or its own step did.
+    That is of one without an answer: cancelled when its last call or inner run was; an agent failed when its model or its own step did.
     """
     own, tree = groups.spans.facts, groups.tree
     status = own["status"].copy()
@@ -291,6 +291,7 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
         status[heads] = Status.FAILED
     while len(cancelled):  # and with a run the one around it
         cancelled = ended_by(cancelled)
+        cancelled = cancelled[~answered[cancelled]]
         status[cancelled] = Status.CANCELLED
     return np.asarray(status[groups.heads], np.uint8)
 

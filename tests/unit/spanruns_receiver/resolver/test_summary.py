@@ -342,6 +342,7 @@ def test_a_model_call_of_which_nothing_was_heard(outline: str, status: Status) -
         ("workflow w status=1\n  run a status=2", Status.FAILED),
         ("run a\n  tool t status=3", Status.CANCELLED),
         ("run a status=1\n  tool t status=3", Status.SUCCESS),
+        ("run a has_output=1\n  tool t status=3", Status.SUCCESS),
         ("run a\n  tool t status=3 ended_us=1750000000900000", Status.CANCELLED),
         ("run a\n  tool t status=3 ended_us=1750000000010000\n  tool u", Status.SUCCESS),
         ("run a ended_us=1750000009000000\n  tool t status=3", Status.SUCCESS),
