@@ -112,6 +112,7 @@ class Reading:
         self.ok_is_default = dialect.ok_is_default
         self._failed = [self._all(rule) for rule in dialect.failed]
         self._implied = [(self._all(rule), apart, provider) for rule, apart, provider in dialect.implied]
+        self._blamed = [self._all(rule) for rule in dialect.blamed]
         self._cancelled = [self._all(rule) for rule in dialect.cancelled]
         self._markers = [self._all(rule) for rule in dialect.markers]
         self._marker_parent = self._first(dialect.marker_parent)
@@ -151,6 +152,10 @@ class Reading:
     def cancelled(self, raw: Raw) -> bool:
         """Whether the dialect's own word says that the span, unless its status is an error, was cancelled."""
         return any(all(condition(raw) for condition in rule) for rule in self._cancelled)
+
+    def blamed(self, raw: Raw) -> bool:
+        """Whether the span's status, where it is an error, is only that of others."""
+        return any(_meets(raw, rule) for rule in self._blamed)
 
     def marker(self, raw: Raw) -> bool:
         """Whether the span is only a sign that another has begun."""

@@ -274,11 +274,12 @@ def _references(attributes: Mapping[bytes, bytes], own: bytes) -> list[bytes]:
 def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     said, type_, text = reading.field("run_status")(raw), *_error(reading, raw)
     said_failed = reading.failed(raw)
-    said_cancelled = code != b"Error" and reading.cancelled(raw)
+    is_error = code == b"Error" and not reading.blamed(raw)
+    said_cancelled = not is_error and reading.cancelled(raw)
     ok = code == b"Ok" and not (said_failed or said_cancelled or reading.ok_is_default)
     cancelled = not ok and bool(said_cancelled or _CANCELLED.search(type_) or _CANCELLED_TEXT.search(text))
     failed = (
-        code == b"Error"
+        is_error
         or said_failed
         or (not ok and any(value for key, value in raw.attributes if key == b"error.type"))
     ) and not (_CONTROL_FLOW.search(type_) or _CONTROL_FLOW.search(text))

@@ -249,10 +249,11 @@ class Resolver:
         name, urgent, start_s, end_s, block = touched
         trace = self._seen.get(name)
         if trace is None:
-            trace = self._seen[name] = _Trace(now, at, start_s, end_s, block)
-        else:
-            trace.block, trace.touched_at = min(trace.block, block), at
-            trace.start_s, trace.end_s = min(trace.start_s, start_s), max(trace.end_s, end_s)
+            trace = _Trace(now, at, start_s, end_s, block, due_s=now, changed=urgent and start_s < NEVER_S)
+            self._seen[name] = self._waiting[name] = trace
+            return
+        trace.block, trace.touched_at = min(trace.block, block), at
+        trace.start_s, trace.end_s = min(trace.start_s, start_s), max(trace.end_s, end_s)
         if start_s < NEVER_S:
             trace.changed = urgent
         elif trace.changed:

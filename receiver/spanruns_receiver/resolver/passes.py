@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 import numpy as np
 from spanruns_schema.errors import StoreError
@@ -119,27 +121,17 @@ def batches(
         told = native.read(store.query(sql("ranges"), {"traces": unknown[place : place + BATCH_TRACES]}))
         if told:
             found += zip(told["start_s"].tolist(), told["trace_id"].strings(), told["end_s"].tolist(), strict=True)
-    batch: list[str] = []
-    old: set[str] = set()
-    first = last = 0
-    for start_s, name, end_s in sorted(found):
-        if batch and (len(batch) >= size or start_s - first > BATCH_SPAN_S):
-            yield _batch(batch, first, last, old)
-            batch, old = [], set()
-        if not batch:
-            first, last = start_s, end_s
-        batch.append(name)
-        if start_s <= until_s or name in known:
-            old.add(name)
-        last = max(last, end_s)
-    if batch:
-        yield _batch(batch, first, last, old)
-
-
-def _batch(traces: list[str], first: int, last: int, old: set[str]) -> Batch:
-    # One second more: the range's bounds are whole seconds.
-    end = datetime.fromtimestamp(last, UTC) + timedelta(seconds=1)
-    return Batch(traces, datetime.fromtimestamp(first, UTC), end, frozenset(old))
+    found.sort()
+    at = 0
+    while at < len(found):
+        first_s = found[at][0]
+        end = bisect_right(found, first_s + BATCH_SPAN_S, at, min(at + size, len(found)), key=itemgetter(0))
+        starts, names, ends = zip(*found[at:end], strict=True)
+        old = {name for start_s, name in zip(starts, names, strict=True) if start_s <= until_s or name in known}
+        # One second more: the range's bounds are whole seconds.
+        until = datetime.fromtimestamp(max(ends), UTC) + timedelta(seconds=1)
+        yield Batch([*names], datetime.fromtimestamp(first_s, UTC), until, frozenset(old))
+        at = end
 
 
 class _Pass:

@@ -129,31 +129,54 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
 
 
 def _given_up(own: Columns, tree: Tree, node: Ints) -> Ints:
-    """Positions of tool calls that got no answer, and that an agent which asks a model waited for until it ended without one.
+    """Positions of calls that were cancelled, whose emitter writes down what is there when a span ends and has no word for it.
 
-    Emitters that write down what is there when a span ends tell nothing of a cancellation. A tool may answer nothing, but then the model
-    is asked again; a call that waits for an approval is over at once.
+    Without an answer alone that is not said: contents may not be told, and a tool may answer nothing.
     """
-    head = tree.owner[node]
-    found = (
-        (own["role"][node] == Role.TOOL) & (own["status"][node] == Status.UNSET) & (own["event"][node] == Event.NONE)
-    )
-    found &= (own["has_input"][node] > 0) & (own["has_output"][node] == 0) & (head >= 0)
-    found &= own["ended_us"][node] - own["started_us"][node] > LATE_US
+    silent = (own["status"][node] == Status.UNSET) & (own["event"][node] == Event.NONE) & (own["has_output"][node] == 0)
+    silent &= tree.owner[node] >= 0
+    found = np.flatnonzero(silent)
+    if not len(found):
+        return found
+    is_tool = own["role"][node[found]] == Role.TOOL
+    outlived, unheard = _outlived(own, tree, node[found[is_tool]]), _unheard(own, tree, node[found[~is_tool]])
+    return np.concatenate([found[is_tool][outlived], found[~is_tool][unheard]])
+
+
+def _outlived(own: Columns, tree: Tree, tool: Ints) -> Bools:
+    """Which tool calls ended after the agent that had asked a model for them, and that gave no answer: it no longer waited for them."""
+    head, above = tree.owner[tool], tree.parent[tool]
+    found: Bools = (own["ended_us"][tool] > own["ended_us"][head]) & (above >= 0)
+    found &= own["scope_key"][tool] == own["scope_key"][above]  # clocks of other machines differ
+    found &= (own["has_input"][tool] > 0) & ~tree.is_workflow[head]
+    found &= (own["status"][head] != Status.SUCCESS) & (own["event"][head] == Event.NONE)
     if not found.any():
-        return np.flatnonzero(found)
-    answered, asks, last = own["has_output"] > 0, np.zeros(len(own), bool), np.zeros(len(own), np.int64)
+        return found
+    answered, asks = own["has_output"] > 0, np.zeros(len(own), bool)
     for whole in (tree.call, tree.run):
         answered[whole[answered & (whole >= 0)]] = True
     around = nearest(tree.parent, tree.is_run | (own["role"] == Role.TOOL))
     answered[around[tree.is_run & (around >= 0)]] = True  # an agent that a tool asks may be its answer
-    step = np.flatnonzero((tree.owner >= 0) & ((tree.call == np.arange(len(own))) | tree.is_run))
-    asks[tree.owner[step[own["role"][step] == Role.MODEL]]] = True
-    np.maximum.at(last, tree.owner[step], own["started_us"][step])
-    found &= ~answered[node] & ~tree.is_workflow[head]
-    found &= own["ended_us"][node] >= np.maximum(last[head], own["ended_us"][head] - LATE_US)
-    found &= asks[head] & ~answered[head] & (own["status"][head] != Status.SUCCESS) & (own["event"][head] == Event.NONE)
-    return np.flatnonzero(found)
+    model = np.flatnonzero((own["role"] == Role.MODEL) & (tree.owner >= 0))
+    asks[tree.owner[model]] = True
+    found &= ~answered[tool] & asks[head] & ~answered[head]
+    return found
+
+
+def _unheard(own: Columns, tree: Tree, model: Ints) -> Bools:
+    """Which model calls ended with their agent and are unknown, even by their model, though their scope told it of others in the trace.
+
+    Such an emitter tells the model with the answer. Where it tells contents of no call, they may be switched off.
+    """
+    head = tree.owner[model]
+    found: Bools = (own["name_key"][model] == 0) & (own["same_key"][model] == 0) & (own["output_tokens"][model] == 0)
+    found &= (own["ended_us"][model] >= own["ended_us"][head] - LATE_US) & ~tree.is_workflow[head]
+    if not found.any():
+        return found
+    teller = own["trace_key"] ^ own["scope_key"]
+    tells = (own["role"] == Role.MODEL) & (own["name_key"] != 0) & (own["has_output"] > 0)
+    found &= np.isin(teller[model], teller[tells])
+    return found
 
 
 def _has_instead(own: Columns, call: Ints, has: str) -> Keys:
@@ -230,7 +253,7 @@ def _lifecycle(runs: Columns, groups: _Groups, own: Columns, calls: _Calls) -> N
 def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
     """Each head's status: its own word, else that of a span folded into it, else what its last step was, at its end.
 
-    That is cancelled when its last call or inner run was. An agent that gives no answer failed when its model or its own step did.
+    That is of one without an answer: cancelled when its last call or inner run was; an agent failed when its model or its own step did.
     """
     own, tree = groups.spans.facts, groups.tree
     status = own["status"].copy()
@@ -258,6 +281,7 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
         """The runs around these steps that ended with them and do not say how."""
         head = tree.owner[step]
         at_end = (head >= 0) & (own["ended_us"][step] >= np.maximum(last[head], own["ended_us"][head] - LATE_US))
+        at_end &= own["started_us"][step] <= own["ended_us"][head]  # not what was left behind in its context
         found: Ints = np.unique(head[at_end & (status[head] == Status.UNSET)])
         return found
 
@@ -267,6 +291,7 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
         status[heads] = Status.FAILED
     while len(cancelled):  # and with a run the one around it
         cancelled = ended_by(cancelled)
+        cancelled = cancelled[~answered[cancelled]]
         status[cancelled] = Status.CANCELLED
     return np.asarray(status[groups.heads], np.uint8)
 

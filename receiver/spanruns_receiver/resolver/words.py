@@ -14,12 +14,16 @@ from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.joins import are_in, matches, places
 from spanruns_receiver.resolver.native import Block, nullable, numbers
 from spanruns_receiver.resolver.table import EMPTY, Labels, Lists, Table, Texts, either, joined, string, unpacked
+from spanruns_receiver.resolver.walk import nearest, without_cycles
 
 OWN = ("agent_id", "agent_version", "trigger", "trigger_detail", "parameters")
 """Texts that only a run's own spans (and those folded into it) give."""
 
 SHARED = ("service_name", "environment", "session_id", "user_id")
 """Texts that model calls give where the run's own spans do not."""
+
+INHERITED = ("session_id", "user_id")
+"""Texts that runs around give where neither does."""
 
 STATUS = Labels.of([string(status.name.lower().encode()) for status in Status])
 KIND = Labels.of([string(kind) for kind in (b"agent", b"workflow", b"job")])
@@ -95,7 +99,19 @@ class Words:
         }
 
     def _text_columns(self) -> dict[str, Texts | Labels]:
-        return {name: self._text(name, self._own) for name in OWN} | {name: self._text(name) for name in SHARED}
+        columns = {name: self._text(name, self._own) for name in OWN} | {name: self._text(name) for name in SHARED}
+        return columns | {name: self._inherited(columns[name]) for name in INHERITED}
+
+    def _inherited(self, column: Texts) -> Texts:
+        """What a run does not say, as the nearest run around it in its trace says it; others may not be in the batch."""
+        lacks = column.is_empty
+        parent = np.where(lacks, self._places(self.runs["parent_run_key"]), -1)
+        if lacks.all() or (parent < 0).all():
+            return column
+        trace = np.array(self._said("trace_id", self.who).packed(range(self.count)))
+        parent[(parent >= 0) & (trace[parent] != trace)] = -1
+        giver = nearest(without_cycles(parent), ~lacks)
+        return column.take(np.where(giver >= 0, giver, np.arange(self.count)))
 
     def _contents(self) -> dict[str, Texts | Labels]:
         return {name: self._said(name, first) for name, first in self._shown.items()}

@@ -90,6 +90,7 @@ class Dialect:
     records: Mapping[str, Record] = field(default_factory=dict)  # by the name of the event
     failed: Sequence[When] = ()
     cancelled: Sequence[When] = ()
+    blamed: Sequence[When] = ()
     ok_is_default: bool = False
     json_values: bool = False
     frameworks: Sequence[str] = ()
@@ -126,6 +127,7 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         "marker",
         "failed",
         "cancelled",
+        "blamed",
         "ok_is_default",
         "records",
         "implied",
@@ -152,6 +154,7 @@ def _dialect(name: str, data: dict[str, Any]) -> Dialect:
         records={event: _record(said) for event, said in data.get("records", {}).items()},
         failed=[_when(item) for item in data.get("failed", ())],
         cancelled=[_when(item) for item in data.get("cancelled", ())],
+        blamed=[_when(item) for item in data.get("blamed", ())],
         ok_is_default=bool(data.get("ok_is_default", False)),
         json_values=bool(data.get("json_values", False)),
         frameworks=data.get("frameworks", ()),

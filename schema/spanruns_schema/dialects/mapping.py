@@ -51,7 +51,7 @@ FACTS_WRITTEN = "spanruns:facts"
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
 
 CANCELLED_TEXT = (
-    r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?|^(error: )?abort(ed)?)$"
+    r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?(\x22\})?|^(error: )?abort(ed)?)$"
 )
 """What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
 
@@ -62,7 +62,10 @@ TRACEBACK = r"(?s)^(.+?)\s*(?:Traceback \(most recent call last\):|\n\nNoneType:
 """What Python puts behind a message; LangSmith does so where there is no traceback, too."""
 STACK = r"(?s)^(?:.*?\n\n)??([\w.$]+(?: \[\w+\])?(?:: .*?)?)\n[ \t]+at .+$"
 """What JavaScript and Java put under a message: what stands in front of the frames says it again, with its type."""
-TYPE_IN_MESSAGE = r"^(Error|ParentCommand|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Failure))(?:\(|: |$)"
+TYPE_IN_MESSAGE = (
+    r'^(?:Error (?:in agent run|running tool)[^{]*\{(?:"tool_name":"[^"]*",)?"error":")?'  # OpenAI Agents in JavaScript
+    r"(Error|ParentCommand|[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Exit|Timeout|Cancell?ed|Triggered|Failure))(?:\(|: |$)"
+)
 TEXT_AFTER_TYPE = r"(?s)^[\w.]+(?:\(['\"]?(.*?)['\"]?,?\)|: (.*))$"
 GENERAL_TYPES = (
     "",
@@ -142,7 +145,8 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "type_": f"if(said_ != '', said_, {kind})",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
         "said_failed_": mapping.says(lambda dialect: dialect.failed),
-        "is_error_": "StatusCode IN ('Error', 'STATUS_CODE_ERROR')",
+        "is_error_": "StatusCode IN ('Error', 'STATUS_CODE_ERROR') "
+        f"AND NOT {mapping.says(lambda dialect: dialect.blamed)}",
         "said_cancelled_": f"NOT is_error_ AND {mapping.says(lambda dialect: dialect.cancelled)}",
         "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ AND NOT said_cancelled_ "
         f"AND NOT {_ok_is_default(dialects)}",
@@ -376,6 +380,10 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
     }
 
 
+_OF_SPANS = {"$status": "lower(replaceOne(StatusCode, 'STATUS_CODE_', ''))", "$status_message": "StatusMessage"}
+"""Sources that log records do not have."""
+
+
 class RowMapping:
     """SQL expressions over one raw row, made from the dialects' data.
 
@@ -539,9 +547,8 @@ class RowMapping:
             return f"values_[indexOf(slots_, {source})]"
         if source == "$span_name":
             return self.span_name()
-        if source in ("$status", "$status_message"):
-            own = "StatusMessage" if source == "$status_message" else "lower(replaceOne(StatusCode, 'STATUS_CODE_', ''))"
-            return own if self._attributes == "SpanAttributes" else "''"
+        if source in _OF_SPANS:
+            return _OF_SPANS[source] if self._attributes == "SpanAttributes" else "''"
         tied, _, own = source.rpartition("|")
         kind, _, rest = own.partition(":")
         if tied and (kind in EXTRAS or own.startswith("=")):

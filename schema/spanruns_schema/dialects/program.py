@@ -30,7 +30,17 @@ from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 from spanruns_schema.dialects.sql import inside, is_number
 
 Kind = Literal[
-    "slot", "inside", "resource", "prefix", "event", "last_event", "span_name", "own_name", "scope", "status", "status_message"
+    "slot",
+    "inside",
+    "resource",
+    "prefix",
+    "event",
+    "last_event",
+    "span_name",
+    "own_name",
+    "scope",
+    "status",
+    "status_message",
 ]
 
 
@@ -40,7 +50,8 @@ class Source(NamedTuple):
     `slot`: the value of the slot; `inside`: what stands at `path` inside its JSON, of that what is between the texts `name` and `key`
     if there are any (without a path, of the value as it is); `resource`: the resource's attribute `name`;
     `prefix`: all attributes under `name` as JSON; `event`, `last_event`: the attribute `key` of the first or last event `name` that
-    has it; `span_name`: as it came; `own_name`: without what the dialect puts around it; `scope`: the scope's name.
+    has it; `span_name`: as it came; `own_name`: without what the dialect puts around it; `scope`: the scope's name;
+    `status`: `ok`, `error` or `unset`.
     """
 
     kind: Kind
@@ -100,6 +111,7 @@ class DialectProgram(NamedTuple):
     failed: tuple[Rule, ...]
     implied: tuple[ImpliedProgram, ...]
     cancelled: tuple[Rule, ...]
+    blamed: tuple[Rule, ...]
     ok_is_default: bool
     markers: tuple[Rule, ...]
     marker_parent: tuple[Source, ...]
@@ -260,6 +272,7 @@ class _Compiler:
                 for said in of.implied
             ),
             cancelled=tuple(self._when(of, when) for of in own for when in of.cancelled),
+            blamed=tuple(self._when(of, when) for of in own for when in of.blamed),
             ok_is_default=dialect.ok_is_default,
             markers=tuple(self._when(of, marker.when) for of, marker in markers),
             marker_parent=self._sources([marker.parent for _, marker in markers]),
@@ -288,8 +301,10 @@ class _Compiler:
             return Source("slot", int(source))
         if source == "$span_name":
             return Source("own_name")
-        if source in ("$status", "$status_message"):
-            return Source("status" if source == "$status" else "status_message")
+        if source == "$status":
+            return Source("status")
+        if source == "$status_message":
+            return Source("status_message")
         tied, _, own = source.rpartition("|")
         kind, _, rest = own.partition(":")
         if tied and (kind in EXTRAS or own.startswith("=")):

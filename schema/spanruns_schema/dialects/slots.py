@@ -149,6 +149,7 @@ def _uses(dialects: Sequence[Dialect], lists: dict[str, list[str]]) -> dict[str,
             *(said.when for said in dialect.implied),
             *dialect.failed,
             *dialect.cancelled,
+            *dialect.blamed,
         ]
         if dialect.marker:
             whens.append(dialect.marker.when)

@@ -421,13 +421,14 @@ impl<'r> Maker<'_, 'r> {
         let (row, fields) = (self.row, self.fields);
         let (kind, message) = self.error();
         let said_failed = row.meets_any(&row.dialect.failed);
-        let said_cancelled = code != b"Error" && row.meets_any(&row.dialect.cancelled);
+        let is_error = code == b"Error" && !row.meets_any(&row.dialect.blamed);
+        let said_cancelled = !is_error && row.meets_any(&row.dialect.cancelled);
         let ok = code == b"Ok" && !said_failed && !said_cancelled && !row.dialect.ok_is_default;
         let cancelled = !ok
             && (said_cancelled
                 || !kind.is_empty() && self.program.cancelled.is_match(&kind)
                 || !message.is_empty() && self.program.cancelled_text.is_match(&message));
-        let failed = (code == b"Error"
+        let failed = (is_error
             || said_failed
             || (!ok && !row.special(Special::ErrorType).is_empty()))
             && !(self.program.control_flow.is_match(&kind) || self.program.control_flow.is_match(&message));

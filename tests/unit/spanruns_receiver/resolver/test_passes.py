@@ -130,7 +130,10 @@ def test_one_request(bench: Bench) -> None:
     }
     assert runs["approval"]["run_id"] == "order-7"
     assert runs["approval"]["waiting_ms"] == 59_500
-    assert runs["boss"]["session_id"] == "s-1"
+    assert {name for name, run in runs.items() if (run["session_id"], run["user_id"]) == ("s-1", "u-1")} == {
+        "boss",
+        "helper",
+    }
     assert [(row["tool_name"], row["status"], row["error_type"], ids[row["run_id"]]) for row in rows["tool_calls"]] == [
         ("ask", "success", "", "boss"),
         ("get", "failed", "ConnectionError", "clerk"),

@@ -279,7 +279,7 @@ def test_a_call_that_failed_in_its_repeat_only() -> None:
     ]
 
 
-SILENT = "run a ended_us=1750000000200000\n  model m\n  tool t has_input=1 ended_us=1750000000200000"
+SILENT = "run a ended_us=1750000000200000\n  model m\n  tool t has_input=1 ended_us=1750000000200100"
 
 
 @pytest.mark.parametrize(
@@ -293,19 +293,42 @@ SILENT = "run a ended_us=1750000000200000\n  model m\n  tool t has_input=1 ended
         (SILENT + " has_output=1", Status.SUCCESS),
         (SILENT + "\n    tool t has_output=1", Status.SUCCESS),
         (SILENT + "\n    run b", Status.SUCCESS),  # an agent that the tool asked
-        (SILENT + "\n  model m started_us=1750000000200500", Status.SUCCESS),  # the run went on
         (SILENT.replace("  model m\n", ""), Status.SUCCESS),  # nobody asked for its answer
         (SILENT.replace("run a", "workflow a"), Status.SUCCESS),  # a service's own last step
         (SILENT.replace(" has_input=1", ""), Status.SUCCESS),  # an emitter that tells no contents
-        (SILENT.replace("run a ended_us=1750000000200000", "run a ended_us=1750000000300000"), Status.SUCCESS),
-        (SILENT.replace("200000", "052000"), Status.SUCCESS),  # over at once
+        (SILENT.replace("200100", "200000"), Status.SUCCESS),  # answered nothing, and was the run's last step
+        (SILENT.replace("tool t", "tool t scope_key=7"), Status.SUCCESS),  # maybe another machine's clock
+        (SILENT.replace("tool t", "chain c scope_key=7\n    tool t scope_key=7"), Status.CANCELLED),
         ("tool t has_input=1", Status.SUCCESS),
     ],
 )
-def test_a_tool_that_was_waited_for_until_its_run_ended(outline: str, status: Status) -> None:
-    """Without an answer it was cancelled, whatever its emitter says, unless the run went on or gave an answer itself."""
+def test_a_tool_that_its_agent_no_longer_waited_for(outline: str, status: Status) -> None:
+    """Without an answer it was cancelled if it ended after an agent that had asked a model for it and gave no answer."""
     calls = resolve(facts_of(outline)).calls
     assert calls["status"][calls["is_tool"] > 0].tolist() == [status]
+
+
+UNHEARD = "run a\n  model m has_output=1\n  model - ended_us=1750000000101000"
+
+
+@pytest.mark.parametrize(
+    ("outline", "status"),
+    [
+        (UNHEARD, Status.CANCELLED),
+        (UNHEARD + " status=1", Status.SUCCESS),
+        (UNHEARD + " has_output=1", Status.SUCCESS),
+        (UNHEARD + " output_tokens=1", Status.SUCCESS),
+        (UNHEARD.replace("model -", "model m"), Status.SUCCESS),  # the model is known before its answer
+        (UNHEARD.replace("m has_output=1", "-"), Status.SUCCESS),  # contents are not told
+        (UNHEARD.replace("has_output=1", "has_output=1 scope_key=7"), Status.SUCCESS),  # but by another one
+        (UNHEARD.replace("run a", "run a ended_us=1750000009000000"), Status.SUCCESS),  # the run went on
+        (UNHEARD.replace("run a", "workflow a"), Status.SUCCESS),
+    ],
+)
+def test_a_model_call_of_which_nothing_was_heard(outline: str, status: Status) -> None:
+    """It was cancelled at its run's end if its scope tells of another call which model answered what, and of this one nothing."""
+    calls = resolve(facts_of(outline)).calls
+    assert calls["status"].tolist()[-1] == status
 
 
 @pytest.mark.parametrize(
@@ -319,6 +342,7 @@ def test_a_tool_that_was_waited_for_until_its_run_ended(outline: str, status: St
         ("workflow w status=1\n  run a status=2", Status.FAILED),
         ("run a\n  tool t status=3", Status.CANCELLED),
         ("run a status=1\n  tool t status=3", Status.SUCCESS),
+        ("run a has_output=1\n  tool t status=3", Status.SUCCESS),
         ("run a\n  tool t status=3 ended_us=1750000000900000", Status.CANCELLED),
         ("run a\n  tool t status=3 ended_us=1750000000010000\n  tool u", Status.SUCCESS),
         ("run a ended_us=1750000009000000\n  tool t status=3", Status.SUCCESS),
@@ -334,6 +358,7 @@ def test_a_tool_that_was_waited_for_until_its_run_ended(outline: str, status: St
         ("run a\n  chain c status=2", Status.FAILED),
         ("run a has_output=1\n  chain c status=2", Status.SUCCESS),
         ("run a\n  chain c status=2\n  model m", Status.SUCCESS),
+        ("run a\n  chain c status=2 started_us=1750000000500000 ended_us=1750000000600000", Status.SUCCESS),
         ("run a\n  tool t\n    chain c status=2", Status.SUCCESS),
         ("run a event=1", Status.RUNNING),
         ("run a event=2 event_us=1750000000000000", Status.QUEUED),

@@ -136,6 +136,30 @@ def test_the_first_that_says_something_is_heard() -> None:
     ]  # fmt: skip
 
 
+def test_sessions_and_users_are_those_of_the_run_around() -> None:
+    """Where the run says none: of the nearest that does, in its trace. Whoever is the run above itself has none."""
+    facts = facts_of(
+        {"span_key": 1, "trace_id": "t", "span_id": "1", "session_id": "s", "user_id": "u"},
+        {"span_key": 2, "trace_id": "t", "span_id": "2", "user_id": "v"},
+        {"span_key": 3, "trace_id": "t", "span_id": "3"},
+        {"span_key": 4, "trace_id": "other", "span_id": "4"},
+        {"span_key": 5, "trace_id": "t", "span_id": "5"},
+        {"span_key": 6, "trace_id": "t", "span_id": "6"},
+    )
+    parents = {2: 1, 3: 2, 4: 3, 5: 6, 6: 5}
+    runs = table(RUN, *({"run_key": key, "parent_run_key": parents.get(key, 0)} for key in range(1, 7)))
+    members = table(MEMBER, *({"span_key": key, "run_key": key} for key in range(1, 7)))
+    rows = told(Words(facts, runs, members), "span_id", "session_id", "user_id")
+    assert {row["span_id"]: (row["session_id"], row["user_id"]) for row in rows} == {
+        "1": ("s", "u"),
+        "2": ("s", "v"),
+        "3": ("s", "v"),
+        "4": ("", ""),
+        "5": ("", ""),
+        "6": ("", ""),
+    }
+
+
 def test_numbers_are_the_latest_and_the_ends_above_all() -> None:
     """Progress as the newest event says it, until the span itself does; spans reported are added up over segments."""
     events = [

@@ -381,12 +381,55 @@ GENAI = [
 ERRORS = [
     case(
         "execute_tool silent",
-        {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.call.id": "<not specified>"},
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.type": "FunctionTool",
+            "gen_ai.tool.call.id": "<not specified>",
+        },
         scope="gcp.vertex.agent",
         dialect="google_adk",
         role="tool",
         name="silent",
+        tool_type="FunctionTool",
         status="cancelled",
+    ),
+    case(
+        "execute_tool patient",
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.type": "LongRunningFunctionTool",
+            "gen_ai.tool.call.id": "<not specified>",
+        },
+        scope="gcp.vertex.agent",
+        dialect="google_adk",
+        role="tool",
+        name="patient",
+        tool_type="LongRunningFunctionTool",
+    ),
+    # Vercel AI SDK 3.3
+    case(
+        "ai.streamText",
+        {"ai.operationId": "ai.streamText", "ai.finishReason": "stop"},
+        dialect="vercel",
+        role="run",
+        name="ai.streamText",
+    ),
+    case(
+        "ai.streamText",
+        {"ai.operationId": "ai.streamText"},
+        dialect="vercel",
+        role="run",
+        name="ai.streamText",
+        status="cancelled",
+    ),
+    # Koog without contents
+    case(
+        "llm.chat",
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt"},
+        dialect="koog",
+        role="model",
+        name="gpt",
+        operation="chat",
     ),
     case(
         "call_llm",
@@ -2246,10 +2289,13 @@ OF_KOTLIN = [
     case(
         "llm.chat",
         {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt"},
+        told={"events": [("gen_ai.user.message", {"role": "user", "content": "hi"})]},
         dialect="koog",
         role="model",
         name="gpt",
         operation="chat",
+        input="hi",
+        input_size=2,
         status="failed",
         error_type="_OTHER",
     ),
