@@ -50,9 +50,7 @@ FACTS_WRITTEN = "spanruns:facts"
 
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
 
-CANCELLED_TEXT = (
-    r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?(\x22\})?|^(error: )?abort(ed)?)$"
-)
+CANCELLED_TEXT = r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?(\x22\})?|^(error: )?abort(ed)?)$"
 """What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
 
 CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"
@@ -544,7 +542,9 @@ class RowMapping:
         if source == "$span_name":
             return self.span_name()
         if source in ("$status", "$status_message"):
-            own = "StatusMessage" if source == "$status_message" else "lower(replaceOne(StatusCode, 'STATUS_CODE_', ''))"
+            own = (
+                "StatusMessage" if source == "$status_message" else "lower(replaceOne(StatusCode, 'STATUS_CODE_', ''))"
+            )
             return own if self._attributes == "SpanAttributes" else "''"
         tied, _, own = source.rpartition("|")
         kind, _, rest = own.partition(":")

@@ -30,7 +30,17 @@ from spanruns_schema.dialects.slots import EXTRAS, Slots, scoped
 from spanruns_schema.dialects.sql import inside, is_number
 
 Kind = Literal[
-    "slot", "inside", "resource", "prefix", "event", "last_event", "span_name", "own_name", "scope", "status", "status_message"
+    "slot",
+    "inside",
+    "resource",
+    "prefix",
+    "event",
+    "last_event",
+    "span_name",
+    "own_name",
+    "scope",
+    "status",
+    "status_message",
 ]
 
 
