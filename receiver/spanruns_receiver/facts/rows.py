@@ -279,9 +279,7 @@ def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     ok = code == b"Ok" and not (said_failed or said_cancelled or reading.ok_is_default)
     cancelled = not ok and bool(said_cancelled or _CANCELLED.search(type_) or _CANCELLED_TEXT.search(text))
     failed = (
-        is_error
-        or said_failed
-        or (not ok and any(value for key, value in raw.attributes if key == b"error.type"))
+        is_error or said_failed or (not ok and any(value for key, value in raw.attributes if key == b"error.type"))
     ) and not (_CONTROL_FLOW.search(type_) or _CONTROL_FLOW.search(text))
     status = said or (b"cancelled" if cancelled else b"failed" if failed else b"success" if ok else b"")
     if not (failed or cancelled):

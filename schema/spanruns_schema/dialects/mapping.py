@@ -50,9 +50,7 @@ FACTS_WRITTEN = "spanruns:facts"
 
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
 
-CANCELLED_TEXT = (
-    r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?(\x22\})?|^(error: )?abort(ed)?)$"
-)
+CANCELLED_TEXT = r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?(\x22\})?|^(error: )?abort(ed)?)$"
 """What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
 
 CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"

@@ -32,6 +32,7 @@ ONE = Dialect(
     marker=Marker({"one.json#a": ["$span_name"]}, "one.parent"),
     json_values=True,
     cancelled=[{"one.json#a.-1": [""]}],
+    blamed=[{"one.json#a.-1": ["b"]}],
     ok_is_default=True,
     operations={"chat": ["talk"]},
 )
@@ -81,6 +82,7 @@ def test_every_part_of_a_dialect() -> None:
                 failed=(base_fails,),
                 implied=(ImpliedProgram((is_model,), ("reasoning_tokens",), b"openai"),),
                 cancelled=((Condition(Source("inside", json, path=("a", -1)), Patterns((b"",), False, (), ())),),),
+                blamed=((Condition(Source("inside", json, path=("a", -1)), Patterns((b"b",), False, (), ())),),),
                 ok_is_default=True,
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
@@ -108,6 +110,7 @@ def test_every_part_of_a_dialect() -> None:
                 failed=(base_fails,),
                 implied=(),
                 cancelled=(),
+                blamed=(),
                 ok_is_default=False,
                 markers=(marker,),
                 marker_parent=(Source("slot", parent),),
