@@ -15,9 +15,9 @@ from spanruns_receiver.process import Ports, Process, Roles
 from spanruns_receiver.settings import Settings, load_settings
 from spanruns_receiver.stopping import leave_behind, stop_at_signals
 
-_GIVE_BACK_S = 2.0
-_LET_GO_EVERY = 5
-"""Memory is given back so often; every fifth time, beginning with the first, pages of programs are let go of, too."""
+_GIVE_BACK_S = 1.0
+_LET_GO_EVERY = 10
+"""Memory is given back so often; every tenth time, beginning with the first, pages of programs are let go of, too."""
 
 _COLLECT_AFTER = 10_000
 """New objects after which Python looks for cycles. Its own 700 are reached by a few requests, and thousands of traces that are

@@ -35,7 +35,7 @@ from spanruns_receiver.resolver.facts import may_be_shared
 from spanruns_receiver.resolver.joins import are_in, places
 from spanruns_receiver.resolver.table import Labels, Table, Texts, compiled_module, string, unpacked
 
-KEPT_BYTES = 48 << 20
+KEPT_BYTES = 40 << 20
 """How much memory kept facts may take; at full load those of one or two seconds."""
 
 
