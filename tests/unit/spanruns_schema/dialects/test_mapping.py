@@ -422,6 +422,14 @@ ERRORS = [
         name="ai.streamText",
         status="cancelled",
     ),
+    # The same by OpenInference
+    case(
+        "ai.streamText",
+        {"openinference.span.kind": "AGENT", "ai.operationId": "ai.streamText", "ai.finishReason": "stop"},
+        dialect="openinference",
+        role="run",
+        name="ai.streamText",
+    ),
     # Koog without contents
     case(
         "llm.chat",
