@@ -69,10 +69,10 @@ class Watch:
                 self._task = None
 
     async def _ask(self) -> None:
-        after, memory, failing = Position.now(), Memory(), False
+        told, behind, memory, failing = Position.now(), None, Memory(), False
         while True:
             try:
-                found, after = await run_in_threadpool(self._new, after, memory)
+                found, told, behind = await run_in_threadpool(self._new, told, behind, memory)
                 failing = False
             except Exception as error:
                 # Whatever it was: who listens would otherwise wait for ever.
@@ -85,17 +85,20 @@ class Watch:
                 self._tell(change)
             await asyncio.sleep(self._every_s)
 
-    def _new(self, after: Position, memory: Memory) -> tuple[list[Change], Position]:
+    def _new(
+        self, told: Position, behind: Position | None, memory: Memory
+    ) -> tuple[list[Change], Position, Position | None]:
+        """Changes since `told` that are new, or since `behind` where there were more than one look takes; and both for the next look."""
         found: list[Change] = []
-        place = after.back(OVERLAP_S)
+        place = behind or told.back(OVERLAP_S)
         for _ in range(MAX_PAGES):
             page = changes.read(self._reader, place)
             found += memory.fresh(page)
             if page:
                 place = page[-1].position
             if len(page) < changes.PAGE:
-                break
-        return found, max(after, place, key=lambda position: position.changed_us)
+                return found, max(told, place, key=lambda position: position.changed_us), None
+        return found, told, place
 
     def _tell(self, change: Change) -> None:
         for queue in list(self._listeners):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from spanruns_receiver.api import create_app, events
-from spanruns_receiver.api.changes import Change, Position
+from spanruns_receiver.api.changes import PAGE, Change, Position
 from spanruns_receiver.api.events import Watch
 from spanruns_receiver.api.reader import Reader
 from spanruns_receiver.serve import WebServer, listen
@@ -144,3 +144,22 @@ def test_a_slow_listener_has_to_come_again(store: Store, monkeypatch: pytest.Mon
             return [queue.get_nowait() for _ in range(queue.qsize())]
 
     assert asyncio.run(scenario()) == [None]
+
+
+def test_more_changes_than_one_look_takes(store: Store, recent: Recent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many changes the seconds have that are looked at again, all of them are told, each once."""
+    monkeypatch.setattr(events, "MAX_PAGES", 1)
+    now = now_us()
+    names = [f"many {n}" for n in range(2 * PAGE + 1)]
+    insert(store, "runs_data", *(recent(name, now + n) for n, name in enumerate(names)))
+
+    async def scenario() -> list[str]:
+        watch, told = Watch(Reader(store), every_s=0.01), list[str]()
+        async with watch.listen() as queue:
+            while len(told) < len(names):
+                change = await asyncio.wait_for(queue.get(), 10)
+                assert change is not None
+                told += [name for name in [change.run["run_id"]] if name.startswith("many")]
+        return told
+
+    assert sorted(asyncio.run(scenario())) == sorted(names)
