@@ -21,7 +21,8 @@ class OpeningStore:
     """A `Store` over the one at `url`. Until that can be opened every call raises `StoreUnavailable`.
 
     So a receiver can start, and take requests into its spool, while ClickHouse is away. `shared`: whether others write raw
-    rows there, as everyone may on a server. `applies_schema`: whether to bring the schema up to date; who only reads may not.
+    rows there, as everyone may on a server. `applies_schema`: whether to make the database and bring its schema up to date; who only reads
+    may not.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class OpeningStore:
         *,
         shared: bool = True,
         applies_schema: bool = True,
-        opener: Callable[[str], Store] = open_store,
+        opener: Callable[..., Store] = open_store,
     ) -> None:
         self.database = DATABASE
         self._url = url
@@ -62,7 +63,7 @@ class OpeningStore:
             raise StoreUnavailable(f"the store did not answer less than {_RETRY_S} s ago")
         store = None
         try:
-            store = self._opener(self._url)
+            store = self._opener(self._url, create=self._applies_schema)
             if self._applies_schema:
                 self._apply(store)
         except BaseException:

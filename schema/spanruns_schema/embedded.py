@@ -43,7 +43,7 @@ class EmbeddedStore:
                 'the embedded store needs chdb: pip install "spanruns[embedded]", or set --store clickhouse://…'
             ) from error
         if not create and not directory.exists():
-            raise ConfigError(f"no store in {directory}: start one with `spanruns up --data …`")
+            raise ConfigError(f"no store in {directory}: `spanruns up` and `spanruns schema apply` make one (--data …)")
         directory.mkdir(parents=True, exist_ok=True)
         self.database = database
         self._chdb: Any = chdb

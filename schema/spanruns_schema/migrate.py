@@ -18,12 +18,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import resources
-from typing import Literal
+from typing import Any, Literal
 
 from spanruns_schema.calls import qualified
 from spanruns_schema.dialects import mapping_views
 from spanruns_schema.errors import SchemaError, StoreError
 from spanruns_schema.store import Store, rows
+
+UNKNOWN_TABLE, UNKNOWN_DATABASE = 60, 81
 
 _CREATED = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)$", re.MULTILINE)
 _GRANULE_BYTES = {
@@ -48,7 +50,7 @@ class State(StrEnum):
     APPLIED = "applied"
     PENDING = "pending"
     CHANGED = "changed"  # a view with new text: replaced by apply; a migration: an error
-    UNKNOWN = "unknown"  # applied by a version that is newer than this one
+    UNKNOWN = "unknown"  # applied by another version, of a migration a newer one
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Step:
     def checksum(self) -> str:
         """SHA-256 of the text, and of what it stands above, hex."""
         return hashlib.sha256(f"{self.sql}{self.above}".encode()).hexdigest()
+
+    @property
+    def is_wanting(self) -> bool:
+        """Whether there is something to do: to apply it, or to upgrade. A view that only another version has hurts nobody."""
+        return self.state is not State.APPLIED and (self.state is not State.UNKNOWN or self.kind == "migration")
 
 
 def steps(*, shared: bool = True) -> list[Step]:
@@ -89,7 +96,10 @@ def status(store: Store, *, shared: bool = True) -> list[Step]:
     mine = [replace(step, above=last) if step.kind == "view" else step for step in mine]
     known = [replace(step, state=_state(step, ledger)) for step in mine]
     names = {step.name for step in known}
-    unknown = [Step(name, "migration", "", State.UNKNOWN) for name in sorted(ledger.keys() - names)]
+    unknown = [
+        Step(name, "migration" if name[:4].isdigit() else "view", "", State.UNKNOWN)
+        for name in sorted(ledger.keys() - names)
+    ]
     return known + unknown
 
 
@@ -131,7 +141,7 @@ def _note(store: Store, name: str, checksum: str) -> None:
 
 def _refuse(found: Iterable[Step]) -> None:
     for step in found:
-        if step.state is State.UNKNOWN and step.name[:4].isdigit():
+        if step.state is State.UNKNOWN and step.kind == "migration":
             raise SchemaError(
                 f"the store has migration {step.name}, which this version does not know: upgrade spanruns"
             )
@@ -142,7 +152,7 @@ def _refuse(found: Iterable[Step]) -> None:
 
 
 def _refuse_json(store: Store) -> None:
-    found = rows(
+    found = _there(
         store,
         "SELECT DISTINCT table FROM system.columns WHERE database = currentDatabase() "
         "AND table IN ('otel_traces', 'otel_logs') AND name LIKE '%Attributes' AND type LIKE '%JSON%' ORDER BY table",
@@ -181,16 +191,20 @@ def _state(step: Step, ledger: dict[str, str]) -> State:
 
 
 def _ledger(store: Store) -> dict[str, str]:
-    try:
-        found = rows(
-            store,
-            "SELECT name, argMax(checksum, applied_at) AS sum FROM schema_migrations GROUP BY name HAVING sum != ''",
-        )
-    except StoreError as error:
-        if error.code == 60:  # no ledger yet
-            return {}
-        raise
+    found = _there(
+        store, "SELECT name, argMax(checksum, applied_at) AS sum FROM schema_migrations GROUP BY name HAVING sum != ''"
+    )
     return {row["name"]: row["sum"] for row in found}
+
+
+def _there(store: Store, sql: str) -> list[dict[str, Any]]:
+    """The rows of a store that may have no ledger yet, or may not be there itself."""
+    try:
+        return rows(store, sql)
+    except StoreError as error:
+        if error.code in (UNKNOWN_TABLE, UNKNOWN_DATABASE):
+            return []
+        raise
 
 
 def _read(folder: str, kind: Kind) -> list[Step]:

@@ -43,7 +43,7 @@ def resolve(
     set_up_logging(settings.log_level)
     clear(settings.ready_file)
     stop = stop_at_signals()
-    opened = OpeningStore(settings.store_url)
+    opened = OpeningStore(settings.store_url, shared=not settings.embedded)
     try:
         if _open(opened, settings, stop):
             _run(opened, settings, stop)

@@ -30,7 +30,7 @@ def apply(
 ) -> None:
     """Bring the store to this version's schema. Safe to run twice, and beside receivers."""
     settings = load_settings(data=data, store=store)
-    opened = _open(settings)
+    opened = _open(settings, create=not dry_run)
     try:
         for step in migrate.apply(opened, dry_run=dry_run, shared=not settings.embedded):
             typer.echo(f"{'would apply' if dry_run else 'applied'}  {step.kind:9}  {step.name}")
@@ -41,9 +41,9 @@ def apply(
 
 @schema.command("status")
 def status(data: options.Data = None, store: options.Store = None) -> None:
-    """Show every step with its state; ends with 1 when something is not applied."""
+    """Show every step with its state; ends with 1 when something is to be applied, or a newer version has been here."""
     settings = load_settings(data=data, store=store)
-    opened = _open(settings)
+    opened = _open(settings, create=False)
     try:
         found = migrate.status(opened, shared=not settings.embedded)
     finally:
@@ -52,7 +52,7 @@ def status(data: options.Data = None, store: options.Store = None) -> None:
     for step in found:
         table.add_row(step.name, step.kind, step.state)
     Console().print(table)
-    if any(step.state is not migrate.State.APPLIED for step in found):
+    if any(step.is_wanting for step in found):
         raise typer.Exit(1)
 
 
@@ -63,8 +63,8 @@ def refuse_if_served(settings: Settings, advice: str) -> None:
         raise typer.Exit(1)
 
 
-def _open(settings: Settings) -> Store:
+def _open(settings: Settings, *, create: bool) -> Store:
     refuse_if_served(
         settings, "it has applied the schema itself; stop it to work on the store from here, or use a ClickHouse server"
     )
-    return open_store(settings.store_url)
+    return open_store(settings.store_url, create=create)

@@ -16,13 +16,13 @@ from spanruns_schema.store import Store
 from tests.support.stores import KeepingStore
 
 
-def opener(*answers: Exception | KeepingStore) -> tuple[Callable[[str], Store], list[str]]:
-    """An `open_store` with these answers, one after the other, and what it was asked for."""
-    asked: list[str] = []
+def opener(*answers: Exception | KeepingStore) -> tuple[Callable[..., Store], list[tuple[str, bool]]]:
+    """An `open_store` with these answers, one after the other, and what it was asked for, and whether to make that."""
+    asked: list[tuple[str, bool]] = []
     left = list(answers)
 
-    def open_it(url: str) -> Store:
-        asked.append(url)
+    def open_it(url: str, *, create: bool) -> Store:
+        asked.append((url, create))
         answer = left.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -41,7 +41,7 @@ def test_calls_wait_for_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
         opening_store.open()
     with pytest.raises(StoreUnavailable, match="did not answer"):
         opening_store.insert("otel_traces", ["a"], b"")
-    assert asked == ["clickhouse://there"]
+    assert asked == [("clickhouse://there", True)]
     opening_store._not_before = float("-inf")
     opening_store.insert("otel_traces", ["a"], b"", token="t", settings={"x": 1})
     assert opening_store.query("SELECT 1") == b""
@@ -60,7 +60,7 @@ def test_calls_do_not_wait_for_one_that_opens(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(opening, "_CLOSE_S", 0.1)
     over = threading.Event()
 
-    def silent(url: str) -> Store:
+    def silent(url: str, *, create: bool) -> Store:
         over.wait(30)
         return KeepingStore()
 
@@ -89,7 +89,7 @@ def test_schema_is_applied_once(monkeypatch: pytest.MonkeyPatch) -> None:
     opening_store = OpeningStore("here", opener=open_it)
     opening_store.open()
     opening_store.open()
-    assert (applied, asked) == ([store], ["here"])
+    assert (applied, asked) == ([store], [("here", True)])
 
 
 def test_schema_that_cannot_be_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,8 +105,8 @@ def test_schema_that_cannot_be_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_who_only_reads_leaves_the_schema_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `applies_schema` the store is opened as it is."""
+    """Without `applies_schema` the store is opened as it is, and not made."""
     monkeypatch.setattr(migrate, "apply", None)
     open_it, asked = opener(KeepingStore())
     OpeningStore("here", applies_schema=False, opener=open_it).open()
-    assert asked == ["here"]
+    assert asked == [("here", False)]

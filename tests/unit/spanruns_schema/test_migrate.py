@@ -12,7 +12,9 @@ from spanruns_schema.dialects import mapping_views
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.errors import SchemaError
 from spanruns_schema.migrate import State, Step
-from spanruns_schema.store import rows
+from spanruns_schema.store import open_store, rows
+
+from tests.support.clickhouse_http import clickhouse_http
 
 TWO = [
     Step("0001_things", "migration", "CREATE TABLE IF NOT EXISTS things (a UInt8) ENGINE = MergeTree ORDER BY a"),
@@ -91,6 +93,31 @@ def test_an_unknown_migration_is_refused(empty: EmbeddedStore, monkeypatch: pyte
     monkeypatch.setattr(migrate, "steps", lambda **_: TWO[1:])
     with pytest.raises(SchemaError, match="does not know: upgrade"):
         migrate.apply(empty)
+
+
+def test_a_view_of_another_version_asks_for_nothing(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view that this version no longer has stays unknown, which no apply could change; a migration would want an upgrade."""
+    monkeypatch.setattr(migrate, "steps", lambda **_: TWO)
+    migrate.apply(empty)
+    monkeypatch.setattr(migrate, "steps", lambda **_: TWO[:1])
+    assert [(step.name, step.state, step.is_wanting) for step in migrate.status(empty)] == [
+        ("0001_things", State.APPLIED, False),
+        ("all_things", State.UNKNOWN, False),
+    ]
+    monkeypatch.setattr(migrate, "steps", lambda **_: [])
+    assert [step.is_wanting for step in migrate.status(empty)] == [True, False]
+
+
+def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+    """Who only looks makes none: everything is still to be done."""
+    with clickhouse_http(tmp_path) as server:
+        url = server.url.replace("/spanruns", "/elsewhere")
+        store = open_store(url, create=False)
+        assert migrate.apply(store, dry_run=True) == migrate.status(store) != []
+        store.close()
+        there = open_store(server.url)
+        assert rows(there, "SELECT count() AS n FROM system.databases WHERE name = 'elsewhere'") == [{"n": 0}]
+        there.close()
 
 
 def test_a_mapping_view_is_modified_in_place(empty: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
