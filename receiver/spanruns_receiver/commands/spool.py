@@ -107,6 +107,8 @@ def _send(settings: Settings, running: dict[str, Any], letter: DeadLetter, paylo
 
     from spanruns_receiver.doors.http import AGAIN, PROTOBUF
 
+    if settings.tls_client_ca:
+        raise SpanrunsError("the receiver asks for a client's certificate: stop it, replay, and start it again")
     scheme = "https" if settings.tls_certificate else "http"
     headers = {"content-type": PROTOBUF, AGAIN: letter.table}
     if settings.ingest_tokens:
@@ -120,13 +122,11 @@ def _send(settings: Settings, running: dict[str, Any], letter: DeadLetter, paylo
     except urllib.error.HTTPError as error:
         raise SpanrunsError(f"{url} did not take it: {_said(error)}{_ADVICE.get(error.code, '')}") from error
     except urllib.error.URLError as error:
-        raise SpanrunsError(f"{url} did not take it: {error.reason}") from error
+        raise SpanrunsError(f"{url} did not take it: {error.reason}{_WITHOUT_IT}") from error
 
 
-_ADVICE = {
-    401: ": set SPANRUNS_INGEST_TOKENS as the receiver has it",
-    503: ": stop the receiver, replay, and start it again, where that does not pass",
-}
+_WITHOUT_IT = ": stop the receiver, replay, and start it again, where that does not pass"
+_ADVICE = {401: ": set SPANRUNS_INGEST_TOKENS as the receiver has it", 503: _WITHOUT_IT}
 
 
 def _said(error: HTTPError) -> str:

@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 10.0
 _TOO_MANY_PARTS = 252
+_IGNORE_VIEWS = "materialized_views_ignore_errors"
 
 
 class StoppedError(Exception):
@@ -51,12 +52,13 @@ class Inserter:
                 self._store.insert(table, block.columns, block.native, token=token, settings=settings)
             except Exception as error:
                 self._metrics.insert_errors.labels(str(error.code if isinstance(error, StoreError) else -1)).inc()
-                if _in_a_view(error) and isinstance(error, StoreRejected):
+                in_a_view = _in_a_view(error) and isinstance(error, StoreRejected)
+                if in_a_view and _IGNORE_VIEWS not in settings:
                     # The raw rows are in already, so this batch cannot be cut. Let the other views have
                     # theirs; a backfill brings what is missing.
-                    settings["materialized_views_ignore_errors"] = 1
+                    settings[_IGNORE_VIEWS] = 1
                     _log.error("a view on %s fails: mend it, then `spanruns schema backfill`: %s", table, error)
-                elif refusal := self._refusal(table, block, error):
+                elif not in_a_view and (refusal := self._refusal(table, block, error)):
                     _log.info("%s does not take a block of %d rows as it is: %s", table, block.rows, refusal)
                     return refusal
                 else:

@@ -13,6 +13,7 @@ const POLLING_MS = 2000;
 const AT_MOST_EVERY_MS = 1000;
 const state = read();
 let pages = [];
+let filters = 0; // how often they have changed
 let asking = null;
 let timer = 0;
 let listening = false;
@@ -82,9 +83,11 @@ async function refresh() {
 }
 
 async function more() {
-  const last = pages.at(-1);
+  const [last, mine] = [pages.at(-1), filters];
   try {
-    pages.push(await get("/api/runs", [...wanted(state), ["cursor", last.next_cursor]]));
+    const page = await get("/api/runs", [...wanted(state), ["cursor", last.next_cursor]]);
+    if (mine !== filters) return;
+    pages.push(page);
     drawRuns();
   } catch (error) {
     live(error.message, true);
@@ -142,6 +145,7 @@ function shut() {
 
 function changed() {
   pages = [];
+  filters += 1;
   write();
   refresh();
 }

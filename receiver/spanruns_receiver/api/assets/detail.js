@@ -31,7 +31,9 @@ export async function show(id, shut) {
     drawn = id;
     if (!run.ended_at && run.status !== "lost") timer = setTimeout(() => show(id, shut), EVERY_MS);
   } catch (error) {
-    if (shown === id) drawer.replaceChildren(head("Run", shut), h("p", { class: "wrong" }, error.message));
+    if (shown !== id) return;
+    if (drawn !== id) drawer.replaceChildren(head("Run", shut), h("p", { class: "wrong" }, error.message));
+    timer = setTimeout(() => show(id, shut), EVERY_MS); // it may pass
   }
 }
 

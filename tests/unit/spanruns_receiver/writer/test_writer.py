@@ -288,6 +288,22 @@ def test_failure_in_a_view(open_spool: SpoolMaker) -> None:
     assert second.settings == (("materialized_views_ignore_errors", 1),)
 
 
+def test_view_that_fails_whatever_it_is_told(open_spool: SpoolMaker) -> None:
+    """What does not pass is tried again with pauses, as while the store is away; nothing is cut or given up."""
+    spool = open_spool()
+    fill(spool, traces(*range(4)))
+
+    def fail(insert: Insert) -> None:
+        raise StoreRejected("Code: 395. thrown: while pushing to view spanruns.facts", 395)
+
+    store = KeepingStore(fail)
+    with running(spool, store) as (writer, _):
+        assert not writer.wait_until_stored(2)
+    assert 2 < len(store.attempts) < 20
+    assert len({(insert.token, insert.settings) for insert in store.attempts[1:]}) == 1
+    assert not list(spool.dead)
+
+
 def test_schema_that_is_not_there_yet(open_spool: SpoolMaker) -> None:
     """Where the table lacks columns no span is to blame: the writer waits for the schema."""
     spool = open_spool()
