@@ -94,27 +94,3 @@ class Health:
     def prometheus_text(self) -> bytes:
         """All metrics in Prometheus' text format (`CONTENT_TYPE`)."""
         return generate_latest(self.metrics.registry)
-
-
-_current = Health()
-
-
-def install(health: Health) -> None:
-    """Make `health` the one that this process tells of."""
-    global _current
-    _current = health
-
-
-def current() -> Health:
-    """The health of this process."""
-    return _current
-
-
-def ready() -> bool:
-    """Whether this process would take new data."""
-    return _current.ready()
-
-
-def prometheus_text() -> bytes:
-    """The metrics of this process in Prometheus' text format (`CONTENT_TYPE`)."""
-    return _current.prometheus_text()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import logging
 import threading
@@ -11,12 +9,11 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from spanruns_schema.errors import ConfigError, StoreUnavailable
 from spanruns_schema.store import Store
 
-from spanruns_receiver import health as health_of_process
 from spanruns_receiver.admit import Admission
 from spanruns_receiver.decode import decoder_name
 from spanruns_receiver.doors.cors import with_cors
@@ -31,6 +28,9 @@ from spanruns_receiver.serve import Tls, WebServer, listen
 from spanruns_receiver.settings import Settings
 from spanruns_receiver.spool import Damage, Spool, SpoolLimits
 from spanruns_receiver.writer import Pace, Writer
+
+if TYPE_CHECKING:
+    from spanruns_receiver.resolver import Resolver
 
 _log = logging.getLogger(__name__)
 
@@ -68,21 +68,6 @@ class Ports:
         return {name: port for name, port in vars(self).items() if port is not None}
 
 
-class _Resolver(Protocol):
-    passes: int
-    resolved_facts: int
-    failures: int
-
-    @property
-    def waiting(self) -> int: ...
-
-    def run_forever(self, stop: threading.Event) -> None: ...
-
-    def poke(self) -> None: ...
-
-    def tell(self, facts: bytes) -> None: ...
-
-
 class Process:
     """A receiver. `start` once, `stop` once; whatever fails in `start`, what was started before it is
     stopped.
@@ -108,7 +93,6 @@ class Process:
     def _start(self, stack: ExitStack) -> Ports:
         settings = self._settings
         clear(settings.ready_file)
-        health_of_process.install(self.health)
         self.health.metrics.decoder.info({"name": decoder_name()})
         sockets = {
             field: listen(settings.host, getattr(settings, field), field, reuse_port=shared)
@@ -145,9 +129,9 @@ class Process:
     def _web_ports(self) -> dict[str, bool]:
         """The HTTP ports to open, by setting, and whether other receivers may share them."""
         ports = {"http_port": self._settings.reuse_port}
-        if self._roles.api and _is_there("spanruns_receiver.api"):
+        if self._roles.api:
             ports["api_port"] = False
-        if self._roles.clickhouse and self._settings.embedded and _is_there("spanruns_receiver.clickhouse_http"):
+        if self._roles.clickhouse and self._settings.embedded:
             ports["clickhouse_port"] = False
         return ports
 
@@ -191,14 +175,14 @@ class Process:
         except StoreUnavailable as error:
             _log.warning("the store is away, requests wait in the spool: %s", error)
 
-    def _resolver(self, stack: ExitStack, store: Store) -> _Resolver | None:
+    def _resolver(self, stack: ExitStack, store: Store) -> Resolver | None:
         if not self._roles.resolver:
             return None
         from spanruns_receiver.resolver.loop import POLL_S, Resolver
 
         # Into the embedded store nobody else writes, and our own writer tells what.
         embedded = self._settings.embedded
-        resolver: _Resolver = Resolver(store, poll_s=_EMBEDDED_POLL_S if embedded else POLL_S, is_told=embedded)
+        resolver = Resolver(store, poll_s=_EMBEDDED_POLL_S if embedded else POLL_S, is_told=embedded)
         metrics = self.health.metrics
         metrics.resolver_passes.set_function(lambda: resolver.passes)
         metrics.resolver_facts.set_function(lambda: resolver.resolved_facts)
@@ -220,9 +204,13 @@ class Process:
         apps: dict[str, Any] = {}
         ports = self._web_ports()
         if "api_port" in ports:
-            apps["api_port"] = _with_health(_app("spanruns_receiver.api", store, self._settings), told)
+            from spanruns_receiver import api
+
+            apps["api_port"] = _with_health(api.create_app(store, self._settings), told)
         if "clickhouse_port" in ports:
-            apps["clickhouse_port"] = _app("spanruns_receiver.clickhouse_http", store, self._settings)
+            from spanruns_receiver import clickhouse_http
+
+            apps["clickhouse_port"] = clickhouse_http.create_app(store, self._settings)
         return apps
 
     def _serve(self, stack: ExitStack, app: Any, sock: Any, field: str) -> int:
@@ -283,10 +271,6 @@ def read_running(data: Path) -> dict[str, Any] | None:
     return told if isinstance(told, dict) and is_locked(data / "spool") else None
 
 
-def _app(module: str, store: Store, settings: Settings) -> Any:
-    return importlib.import_module(module).create_app(store, settings)
-
-
 def _with_health(app: Any, told: HttpDoor) -> Any:
     """`app`, with what the OTLP port tells of this process on its port too."""
 
@@ -297,7 +281,3 @@ def _with_health(app: Any, told: HttpDoor) -> Any:
             await app(scope, receive, send)
 
     return both
-
-
-def _is_there(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None

@@ -19,10 +19,6 @@ from spanruns_receiver.writer.split import slice_request
 _READ_BYTES = 16 * 2**20
 
 
-# Where version 0.1 inserted raw rows a second time, for the store to make facts of them; plans of that time may name these.
-_FACTS_TABLES = {"otel_traces_arrivals": FACTS_TABLE, "otel_logs_arrivals": FACTS_TABLE}
-
-
 @dataclass(frozen=True)
 class Refused:
     """A request that the decoder does not take although the door did."""
@@ -48,7 +44,7 @@ class Loaded:
     @property
     def blocks(self) -> Mapping[str, Block]:
         """Blocks by table; of a batch that was split only the one it is for."""
-        only = _only(self.batch)
+        only = self.batch.table
         return {table: block for table, block in self.decoded.blocks.items() if only in ("", table)}
 
     @property
@@ -102,17 +98,12 @@ def load(batch: Batch, requests: Requests, *, facts: bool) -> Loaded:
 
     With `facts` those of a batch that was planned without them are made as well: the store no longer does it.
     """
-    facts = batch.facts or _only(batch) == FACTS_TABLE or (facts and batch.signal != "metrics")
+    facts = batch.facts or batch.table == FACTS_TABLE or (facts and batch.signal != "metrics")
     try:
         return Loaded(batch, _records(requests), _decode(batch, requests, facts), facts=facts)
     except Exception:
         sound, refused = _sorted_out(batch, requests, facts)
     return Loaded(batch, _records(sound), _decode(batch, sound, facts), refused, facts)
-
-
-def _only(batch: Batch) -> str:
-    """The only table that a part of a batch is for; empty for a whole one."""
-    return _FACTS_TABLES.get(batch.table, batch.table)
 
 
 def _records(requests: Requests) -> list[Record]:
