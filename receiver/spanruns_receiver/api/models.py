@@ -95,7 +95,7 @@ class RunDetail(RunSummary):
     parameters: str
     input: str
     output: str
-    input_size: int = Field(description="Characters of the whole input, also where `input` is cut.")
+    input_size: int = Field(description="Bytes of the whole input, also where `input` is cut.")
     output_size: int
     error_message: str
     reported_input_tokens: int | None = Field(description="What the run itself claimed to have used.")
@@ -105,7 +105,7 @@ class RunDetail(RunSummary):
     unpriced_call_count: int = Field(
         description="Model calls with tokens but no known price: `cost_usd` is without them."
     )
-    spans_reported: int | None = Field(description="Spans that the service says it has sent.")
+    spans_reported: int | None = Field(description="Spans that the service says it has ended, those that it had to drop too.")
     spans_stored: int
     sub_runs: list[SubRun]
 

@@ -148,13 +148,11 @@ def test_replay_goes_the_way_that_was_planned(open_spool: SpoolMaker) -> None:
     ("planned", "stored"),
     [
         (Batch("traces", 1, 1), ["otel_traces", "span_facts"]),
-        (Batch("traces", 1, 1, table="otel_traces_arrivals"), ["span_facts"]),
         (Batch("traces", 1, 1, table="otel_traces"), ["otel_traces"]),
-        (Batch("logs", 2, 2, table="otel_logs_arrivals", items=(0, 1)), ["span_facts"]),
     ],
 )
 def test_plan_of_a_time_when_the_store_mapped(open_spool: SpoolMaker, planned: Batch, stored: list[str]) -> None:
-    """Nothing maps those rows any more, so the writer does, for the part that was to be inserted a second time as well."""
+    """Nothing maps those rows any more, so the writer does."""
     spool = open_spool()
     fill(spool, traces(1, 2, 3))
     fill(spool, logs_request([record("started", 4, at_ms=1)]), signal="logs")
