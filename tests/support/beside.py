@@ -20,7 +20,7 @@ from spanruns_receiver.decode import Signal
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.store import Store, rows
 
-from tests.support.captures import fresh, fresh_records
+from tests.support.captures import fresh, fresh_records, spans_of
 from tests.support.resolving import Bench, differences, expected_outcomes, outcome
 from tests.support.spans import logs_request, record
 
@@ -32,6 +32,7 @@ REQUESTS: dict[Signal, type[ExportTraceServiceRequest | ExportLogsServiceRequest
     "logs": ExportLogsServiceRequest,
 }
 LIVE_TRACE = 0xBEEF
+YEAR_NS = 365 * 86400 * 10**9
 
 
 def spanruns(*arguments: str) -> str:
@@ -67,10 +68,17 @@ def resolving(url: str, directory: Path) -> Iterator[None]:
 
 
 def captures(salt: str, now_ns: int, *, every: int = 1) -> tuple[list[Any], dict[str, list[str]]]:
-    """Every capture (or each `every`th) as if it came in now, and the trace ids of each by salt and name."""
-    requests, traces = [], {}
+    """Every capture (or each `every`th) as if it came in now, and the trace ids of each by salt and name.
+
+    Times of events that a receiver takes for mistakes, where a Collector writes what it gets, are those of their spans.
+    """
+    requests, traces = list[Any](), {}
     for name, expected in list(EXPECTED.items())[::every]:
         some, traces[f"{salt} {name}"] = fresh(expected["files"], salt=f"{salt} {name}", now_ns=now_ns)
+        for span in (span for request in some for span in spans_of(request)):
+            for event in span.events:
+                if abs(event.time_unix_nano - span.start_time_unix_nano) > YEAR_NS:
+                    event.time_unix_nano = span.end_time_unix_nano
         requests += [*some, *fresh_records(expected["files"], salt=f"{salt} {name}", now_ns=now_ns)]
     return requests, traces
 

@@ -16,7 +16,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 def fresh(names: Sequence[str], salt: str, now_ns: int) -> tuple[list[ExportTraceServiceRequest], list[str]]:
     """The captures with the last span ending at `now_ns` and trace ids that follow from `salt`; and these ids (hex)."""
     requests = [_read(name) for name in names]
-    spans = [span for request in requests for span in _spans(request)]
+    spans = [span for request in requests for span in spans_of(request)]
     later_ns = now_ns - _ended_ns(requests)
     for span in spans:
         span.start_time_unix_nano += later_ns
@@ -46,7 +46,7 @@ def _read(name: str) -> ExportTraceServiceRequest:
 
 
 def _ended_ns(requests: Sequence[ExportTraceServiceRequest]) -> int:
-    ends: list[int] = [span.end_time_unix_nano for request in requests for span in _spans(request)]
+    ends: list[int] = [span.end_time_unix_nano for request in requests for span in spans_of(request)]
     return max(ends)
 
 
@@ -56,7 +56,8 @@ def _records(request: ExportLogsServiceRequest) -> Iterator[Any]:
             yield from scope.log_records
 
 
-def _spans(request: ExportTraceServiceRequest) -> Iterator[Any]:
+def spans_of(request: ExportTraceServiceRequest) -> Iterator[Any]:
+    """The spans of a request, which may be changed."""
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             yield from scope.spans

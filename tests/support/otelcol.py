@@ -102,6 +102,11 @@ class Collector:
         assert self._process.poll() is None, f"did not start:\n{self.log}"
 
     @property
+    def errors(self) -> list[str]:
+        """The lines of its log with an error, also one after which it tried again."""
+        return [line for line in self.log.splitlines() if "error" in line]
+
+    @property
     def log(self) -> str:
         """Everything said."""
         return "".join(self._said)
