@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -11,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from spanruns_receiver.api.cursor import FOREIGN, decoded, encoded
 from spanruns_receiver.api.errors import BadParameter
 from spanruns_receiver.api.reader import Reader
 
@@ -42,17 +41,17 @@ class Position:
 
     def encode(self) -> str:
         """As an event id: one line, whatever the run id is."""
-        return base64.urlsafe_b64encode(json.dumps([self.changed_us, self.run_id]).encode()).decode().rstrip("=")
+        return encoded([self.changed_us, self.run_id])
 
     @classmethod
     def decode(cls, text: str, parameter: str) -> Position:
         """What `encode` gave. Raises `BadParameter` naming `parameter` for anything else."""
         try:
-            changed_us, run_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            changed_us, run_id = decoded(text)
             if not isinstance(run_id, str) or not 0 <= int(changed_us) < 2**63:
                 raise ValueError("no position")
-        except (ValueError, TypeError, RecursionError) as error:
-            raise BadParameter(parameter, "is not one that this API has given") from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise BadParameter(parameter, FOREIGN) from error
         return cls(int(changed_us), run_id)
 
 

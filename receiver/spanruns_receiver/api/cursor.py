@@ -33,13 +33,13 @@ class Cursor:
 
     def encode(self) -> str:
         """The text; its content is nobody's business but ours."""
-        return _encoded([self.started_at.isoformat(), self.run_id])
+        return encoded([self.started_at.isoformat(), self.run_id])
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
         """What `encode` gave. Raises `BadParameter` for anything else."""
         try:
-            started_at, run_id = _decoded(text)
+            started_at, run_id = decoded(text)
             cursor = cls(datetime.fromisoformat(started_at).astimezone(UTC), run_id)
         except (ValueError, TypeError, OverflowError) as error:
             raise BadParameter("cursor", FOREIGN) from error
@@ -63,13 +63,13 @@ class SortedCursor:
 
     def encode(self) -> str:
         """The text; its content is nobody's business but ours."""
-        return _encoded([self.sort, self.order, self.position, self.run_id])
+        return encoded([self.sort, self.order, self.position, self.run_id])
 
     @classmethod
     def decode(cls, text: str, sort: Sort, order: Order) -> SortedCursor:
         """What `encode` gave for the same order. Raises `BadParameter` for anything else."""
         try:
-            its_sort, its_order, position, run_id = _decoded(text)
+            its_sort, its_order, position, run_id = decoded(text)
             cursor = cls(sort, order, float(position), run_id)
         except (ValueError, TypeError, OverflowError) as error:
             raise BadParameter("cursor", FOREIGN) from error
@@ -79,12 +79,14 @@ class SortedCursor:
         return cursor
 
 
-def _encoded(parts: list[Any]) -> str:
+def encoded(parts: list[Any]) -> str:
+    """Parts as a text that goes into a URL or a header as it is: one line."""
     data = json.dumps(parts, separators=(",", ":"))
     return base64.urlsafe_b64encode(data.encode()).decode().rstrip("=")
 
 
-def _decoded(text: str) -> Any:
+def decoded(text: str) -> Any:
+    """What `encoded` made a text of. Raises `ValueError` for one that it cannot have made."""
     try:
         return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, RecursionError) as error:

@@ -105,7 +105,9 @@ class RunDetail(RunSummary):
     unpriced_call_count: int = Field(
         description="Model calls with tokens but no known price: `cost_usd` is without them."
     )
-    spans_reported: int | None = Field(description="Spans that the service says it has ended, those that it had to drop too.")
+    spans_reported: int | None = Field(
+        description="Spans that the service says it has ended, those that it had to drop too."
+    )
     spans_stored: int
     sub_runs: list[SubRun]
 

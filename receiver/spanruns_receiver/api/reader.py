@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from typing import Any
 
 from spanruns_schema.calls import call
-from spanruns_schema.errors import NotFound, Overloaded
+from spanruns_schema.errors import NotFound
 from spanruns_schema.store import Parameters, Settings, Store, rows
 
 from spanruns_receiver.api.cursor import Cursor, Order, Sort, SortedCursor
 from spanruns_receiver.api.filters import LAST, Filter
+from spanruns_receiver.turns import Turns
 
 # Queries at a time, and how long one may wait for its turn before the caller is told to come back.
 MAX_QUERIES = 16
@@ -26,19 +24,19 @@ class Reader:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._turns = threading.BoundedSemaphore(MAX_QUERIES)
+        self.turns = Turns(MAX_QUERIES, MAX_WAIT_S)
 
     def view(self, name: str, parameters: Parameters, *, take: tuple[int, int] | None = None) -> list[dict[str, Any]]:
         """The rows of a parameterised view; with `take` so many of them, after so many that are left out."""
         sql = f"SELECT * FROM {call(name)}"
         if take is not None:
             sql += f" LIMIT {take[0]:d} OFFSET {take[1]:d}"
-        with self.turn():
+        with self.turns.take():
             return rows(self.store, sql, parameters, settings=LIMITS)
 
     def count(self, name: str, parameters: Parameters) -> int:
         """How many rows a parameterised view has."""
-        with self.turn():
+        with self.turns.take():
             return int(rows(self.store, f"SELECT count() AS n FROM {call(name)}", parameters, settings=LIMITS)[0]["n"])
 
     def run(self, run_id: str) -> dict[str, Any]:
@@ -90,16 +88,6 @@ class Reader:
             },
         )
         return found, total
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """One of the places for queries. Raises `Overloaded` when none gets free in time."""
-        if not self._turns.acquire(timeout=MAX_WAIT_S):
-            raise Overloaded("too many queries at a time", retry_after_s=2)
-        try:
-            yield
-        finally:
-            self._turns.release()
 
 
 def _reach(days: dict[date, int], newest: date, wanted: int) -> datetime:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from spanruns_schema import gate
-from spanruns_schema.errors import BadInput, Overloaded, StoreError
+from spanruns_schema.errors import BadInput, StoreError
 
 from spanruns_receiver.api.errors import BadParameter
 from spanruns_receiver.api.filters import NoParameters
 from spanruns_receiver.api.models import Problem
 from spanruns_receiver.api.reader import Reader
+from spanruns_receiver.turns import Turns
 
 # Queries of others at a time: they may take as much of the machine as all the rest together.
 MAX_QUERIES = 2
@@ -39,20 +39,17 @@ class Question(BaseModel):
 def router() -> APIRouter:
     """The route, with places of its own for its queries."""
     routes = APIRouter(prefix="/api", tags=["sql"], responses={400: {"model": Problem}, 503: {"model": Problem}})
-    turns = threading.BoundedSemaphore(MAX_QUERIES)
+    turns = Turns(MAX_QUERIES, MAX_WAIT_S)
 
     @routes.post("/sql", response_class=Response)
     def post_sql(request: Request, question: Question, _query: Annotated[NoParameters, Query()]) -> Response:
         """The result of one query that reads, in the format asked for (a FORMAT clause in the query wins)."""
         reader: Reader = request.app.state.reader
-        if not turns.acquire(timeout=MAX_WAIT_S):
-            raise Overloaded("other queries are running", retry_after_s=2)
         try:
-            body = gate.answer(reader.store, question.query, format=question.format)
+            with turns.take():
+                body = gate.answer(reader.store, question.query, format=question.format)
         except StoreError as error:
             raise _explained(error, question.format) from error
-        finally:
-            turns.release()
         return Response(body, media_type=_media_type(question.format))
 
     return routes

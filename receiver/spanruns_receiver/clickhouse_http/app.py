@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import logging
-import threading
 import uuid
 import zlib
 from typing import TYPE_CHECKING
 
 from spanruns_schema import gate
-from spanruns_schema.errors import BadInput, SpanrunsError, StoreError, TooLarge
+from spanruns_schema.errors import BadInput, Overloaded, SpanrunsError, StoreError, TooLarge
 from spanruns_schema.store import Store
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,6 +19,7 @@ from starlette.routing import Route
 
 from spanruns_receiver.clickhouse_http.asked import Asked, parse
 from spanruns_receiver.clickhouse_http.wire import DISPLAY_NAME, hello, is_hello
+from spanruns_receiver.turns import Turns
 
 if TYPE_CHECKING:
     from spanruns_receiver.settings import Settings
@@ -65,7 +65,7 @@ class Endpoint:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._turns = threading.BoundedSemaphore(MAX_QUERIES)
+        self._turns = Turns(MAX_QUERIES, MAX_WAIT_S)
         self._version = ""
 
     async def answer(self, request: Request) -> Response:
@@ -86,22 +86,19 @@ class Endpoint:
     def _result(self, asked: Asked) -> bytes:
         if asked.database not in ("", "default", self._store.database):
             raise Refused(UNKNOWN_DATABASE, f"Database {asked.database} does not exist. (UNKNOWN_DATABASE)")
-        if not self._turns.acquire(timeout=MAX_WAIT_S):
-            raise Refused(TOO_MANY_QUERIES, "Too many simultaneous queries. (TOO_MANY_SIMULTANEOUS_QUERIES)")
         try:
-            if asked.native_protocol and is_hello(asked.sql):
-                return hello(self._engine_version())
-            return gate.answer(
-                self._store,
-                asked.sql,
-                asked.parameters,
-                format=asked.format,
-                limits=gate.narrowed(gate.LIMITS, asked.settings),
-            )
+            with self._turns.take():
+                if asked.native_protocol and is_hello(asked.sql):
+                    return hello(self._engine_version())
+                return gate.answer(
+                    self._store,
+                    asked.sql,
+                    asked.parameters,
+                    format=asked.format,
+                    limits=gate.narrowed(gate.LIMITS, asked.settings),
+                )
         except SpanrunsError as error:
             raise _refused(error) from error
-        finally:
-            self._turns.release()
 
     def _engine_version(self) -> str:
         if not self._version:
@@ -118,6 +115,8 @@ def _refused(error: SpanrunsError) -> Refused:
         return Refused(READONLY, str(error), 413)
     if isinstance(error, BadInput):
         return Refused(READONLY, f"{error}. (READONLY)", 400)
+    if isinstance(error, Overloaded):
+        return Refused(TOO_MANY_QUERIES, "Too many simultaneous queries. (TOO_MANY_SIMULTANEOUS_QUERIES)")
     if isinstance(error, StoreError):
         return Refused(TOO_MANY_QUERIES, f"{error}. (NETWORK_ERROR)", 503)
     _log.error("a query failed", exc_info=error)

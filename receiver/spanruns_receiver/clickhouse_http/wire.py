@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 
+from spanruns_receiver.decode.block import varint
+
 HELLO = "SELECT displayName(), version(), revision(), timezone()"
 # BlockInfo: field 1 is_overflows = 0, field 2 bucket_num = -1, end.
 _BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
@@ -28,18 +30,10 @@ def hello(version: str) -> bytes:
         ("revision()", "UInt32", struct.pack("<I", 0)),
         ("timezone()", "String", _text("UTC")),
     )
-    head = _BLOCK_INFO + _varint(len(columns)) + _varint(1)
+    head = _BLOCK_INFO + varint(len(columns)) + varint(1)
     return head + b"".join(_text(name) + _text(kind) + _NO_CUSTOM_SERIALIZATION + data for name, kind, data in columns)
 
 
 def _text(value: str) -> bytes:
     data = value.encode()
-    return _varint(len(data)) + data
-
-
-def _varint(value: int) -> bytes:
-    data = b""
-    while value > 0x7F:
-        data += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return data + bytes([value])
+    return varint(len(data)) + data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -63,9 +64,9 @@ def test_too_many_queries_are_told_to_come_back(store: Store, monkeypatch: pytes
     """When every place is taken for long enough, the caller hears when to try again."""
     monkeypatch.setattr(reader, "MAX_WAIT_S", 0.01)
     busy = Reader(store)
-    for _ in range(reader.MAX_QUERIES):
-        busy._turns.acquire()
-    with pytest.raises(Overloaded) as caught:
+    with ExitStack() as places, pytest.raises(Overloaded) as caught:
+        for _ in range(reader.MAX_QUERIES):
+            places.enter_context(busy.turns.take())
         busy.view("run_detail", {"run_id": "a"})
     assert caught.value.retry_after_s == 2
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import clickhouse_connect
 import httpx
 import pytest
-from spanruns_receiver.clickhouse_http import create_app
+from spanruns_receiver.clickhouse_http import app, create_app
 from spanruns_receiver.clickhouse_http.app import MAX_BODY_BYTES
 from spanruns_receiver.serve import WebServer, listen
 from spanruns_schema.embedded import EmbeddedStore
@@ -203,3 +203,11 @@ def test_a_store_that_is_away(embedded: EmbeddedStore, directory: Path) -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "the store is closed" in answer.text
     assert client.get("/ping").text == "Ok.\n"
+
+
+def test_too_many_queries_are_told_so(embedded: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who gets no turn hears it in ClickHouse's own way, which its clients know."""
+    monkeypatch.setattr(app, "MAX_QUERIES", 0)
+    monkeypatch.setattr(app, "MAX_WAIT_S", 0.01)
+    answer = TestClient(create_app(embedded)).post("/", content="SELECT 1")
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (503, "202")
