@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -123,6 +124,15 @@ class Settings(BaseSettings):
     def shown_host(self) -> str:
         """The address as a user of this machine would write it."""
         return "localhost" if self.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else in_url(self.host)  # noqa: S104
+
+    @property
+    def reach(self) -> str:
+        """Who reads what is here, where that is not only this machine; empty otherwise."""
+        try:
+            is_local = ip_address(self.host).is_loopback
+        except ValueError:
+            is_local = self.host == "localhost"
+        return "" if is_local else f"whoever reaches {self.host} reads everything: page, API and SQL ask for no token"
 
     @property
     def shown_store(self) -> str:

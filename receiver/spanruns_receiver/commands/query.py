@@ -46,6 +46,8 @@ def query(
         port = _serve(settings, stack)
         typer.echo(f"Page, API   http://{settings.shown_host}:{port}/  (reference: /docs)")
         typer.echo(f"Store       {settings.shown_store}")
+        if settings.reach:
+            typer.echo(settings.reach, err=True)
         stop.wait()
     leave_behind()
 

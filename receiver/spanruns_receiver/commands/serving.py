@@ -126,3 +126,5 @@ def _greet(settings: Settings, ports: Ports) -> None:
     if ports.clickhouse is not None:
         typer.echo(f"ClickHouse  http://{host}:{ports.clickhouse}/  (read-only)")
     typer.echo(f"Store       {settings.shown_store}")
+    if ports.api is not None and settings.reach:
+        typer.echo(settings.reach, err=True)

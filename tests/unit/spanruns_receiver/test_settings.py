@@ -93,6 +93,14 @@ def test_address_in_a_url(host: str, shown: str, asked: str) -> None:
     assert (load_settings(host=host).shown_host, to_ask(host)) == (shown, asked)
 
 
+@pytest.mark.parametrize(
+    ("host", "is_told"), [("127.0.0.1", False), ("::1", False), ("localhost", False), ("0.0.0.0", True), ("box", True)]
+)
+def test_who_reads(host: str, is_told: bool) -> None:
+    """It is told where others than this machine reach what asks for no token."""
+    assert (host in load_settings(host=host).reach) == is_told
+
+
 def test_where_the_store_is(tmp_path: Path) -> None:
     """Without an address the store is in the data directory, in this process."""
     assert load_settings(data=tmp_path).store_url == str(tmp_path / "store")
