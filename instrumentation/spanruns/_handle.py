@@ -12,14 +12,12 @@ from opentelemetry import context, trace
 from opentelemetry.trace import Span, StatusCode
 
 from spanruns import _ambient, _clock, _guard, _outcome, _pipeline
-from spanruns._encode import to_sized_json
-from spanruns._settings import Settings
+from spanruns._values import set_json
 
 if TYPE_CHECKING:
     from spanruns._live import RunState
 
 KEY: Final = context.create_key("spanruns-run")
-_DEFAULTS: Final = Settings()
 
 
 class Run:
@@ -77,15 +75,15 @@ class Run:
 
     def set_input(self, value: object) -> None:
         """What the run works on; any value, kept as JSON."""
-        self._set_json("spanruns.run.input", value)
+        set_json(self._span, "spanruns.run.input", value, self.limit or _pipeline.value_limit())
 
     def set_output(self, value: object) -> None:
         """What the run came to; any value, kept as JSON."""
-        self._set_json("spanruns.run.output", value)
+        set_json(self._span, "spanruns.run.output", value, self.limit or _pipeline.value_limit())
 
     def set_parameters(self, parameters: Mapping[str, object]) -> None:
         """What the run was started with, by name, kept as JSON."""
-        self._set_json("spanruns.run.parameters", parameters)
+        set_json(self._span, "spanruns.run.parameters", parameters, self.limit or _pipeline.value_limit())
 
     def set_session(self, session_id: str) -> None:
         """The session or conversation this run belongs to."""
@@ -193,16 +191,6 @@ class Run:
             self._span.set_attribute(key, value)
             if self._state is not None:
                 self._state.identity[key] = value
-
-    def _set_json(self, key: str, value: object) -> None:
-        try:
-            if self._span.is_recording():
-                text, size = to_sized_json(value, self.limit or _DEFAULTS.max_value_bytes)
-                self._span.set_attribute(key, text)
-                if size is not None:
-                    self._span.set_attribute(f"{key}.size", size)
-        except Exception:
-            _guard.swallow("capturing a value")
 
     def enter(self) -> None:
         """Make the run current; its id, session and user travel with requests made inside."""

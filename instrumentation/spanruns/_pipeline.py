@@ -269,11 +269,17 @@ _lock = threading.RLock()
 _current: Pipeline | None = None
 _tracer: trace.Tracer | None = None
 _disabled = False
+_DEFAULTS: Final = Settings()
 
 
 def current() -> Pipeline | None:
     """The pipeline of this process; None before `configure()`."""
     return _current
+
+
+def value_limit() -> int:
+    """Bytes of one captured value that are kept."""
+    return (_DEFAULTS if _current is None else _current.settings).max_value_bytes
 
 
 def tracer() -> trace.Tracer:
