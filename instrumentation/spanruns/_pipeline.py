@@ -268,6 +268,7 @@ def _count_dropped(owners: Sequence[object]) -> None:
 _lock = threading.RLock()
 _current: Pipeline | None = None
 _tracer: trace.Tracer | None = None
+_decided: Settings | None = None
 _disabled = False
 _DEFAULTS: Final = Settings()
 
@@ -318,12 +319,15 @@ def forget_tracer() -> None:
     _tracer = None
 
 
-def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipeline | None:
-    """Set this process up once; later calls give the pipeline that is there. None if it is switched off."""
-    global _current, _tracer, _disabled
+def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Settings:
+    """Set this process up as the first call says, which may be not at all; gives the settings that hold."""
+    global _current, _tracer, _decided, _disabled
     with _lock, _env.readable():
-        _disabled = not settings.enabled
-        if _current is None and settings.enabled:
+        if _current is not None:
+            return _current.settings
+        if _decided is not None:
+            return _decided
+        if settings.enabled:
             from spanruns import _logs, _provider, _threads
 
             pipeline = Pipeline(settings, posts)
@@ -339,7 +343,8 @@ def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipe
                     pipeline.measure()
             atexit.register(_exit)
             _fork.at_worker_exit(_exit)
-        return _current
+        _decided, _disabled = settings, not settings.enabled
+        return settings
 
 
 def replace(pipeline: Pipeline | None) -> Pipeline | None:

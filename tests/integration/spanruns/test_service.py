@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections import Counter
 from functools import partial
@@ -250,6 +252,37 @@ def test_switched_off_means_off(service: MakeService, sink: Sink) -> None:
     """
     assert service(JOB + check, SPANRUNS_ENABLED="false").run().stdout == "3\n"
     assert sink.requests == []
+
+
+def test_switched_off_by_the_first_call_stays_off(service: MakeService, sink: Sink) -> None:
+    """An import that comes after it, here or in a library, switches nothing on."""
+    assert service("import spanruns\nspanruns.configure(enabled=False)\n" + textwrap.dedent(JOB)).run().stdout == "3\n"
+    assert sink.requests == []
+
+
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [
+        ("content='metadata_only', environment='prod'", ["environment, content"]),
+        ("content='full', mask=[], endpoint=None", []),
+        ("enabled=False", ["enabled"]),
+        ("", []),
+    ],
+    ids=["something else", "what holds already", "switched off", "nothing"],
+)
+def test_call_that_comes_too_late_is_told(service: MakeService, sink: Sink, late: str, said: list[str]) -> None:
+    """The first call counts in everything; who asks for something else later is told what has no effect, once."""
+    script = """
+    import spanruns.auto, spanruns
+    for _ in range(2):
+        spanruns.configure(LATE)
+    with spanruns.run("r", input="kept"):
+        pass
+    """
+    done = service(script.replace("LATE", late)).run()
+    assert re.findall(r"configure\((.*?)\) comes too late", done.stderr) == said
+    assert done.stderr.count("\n") == len(said)
+    assert sink.span("r").attributes["spanruns.run.input"] == '"kept"'
 
 
 def test_failure_of_the_service_stays_its_own(service: MakeService, sink: Sink) -> None:
