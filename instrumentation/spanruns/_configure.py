@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from spanruns import _guard, _pipeline, _settings
-from spanruns._settings import ContentMode, MaskCallback
+from spanruns._settings import ContentMode, MaskCallback, Settings
 
 
 def configure(
@@ -28,9 +29,10 @@ def configure(
     metrics: bool | None = None,
     disabled_frameworks: Iterable[str] | None = None,
 ) -> None:
-    """Send this process's runs to an OTLP endpoint. The first call counts; it never raises and never waits.
+    """Send this process's runs to an OTLP endpoint. It never raises and never waits.
 
-    What is not given comes from the environment (`OTEL_*`, `SPANRUNS_*`), else from the defaults of
+    The first call counts, also one that switches off: later ones change nothing, and the log says what of them
+    has no effect. What is not given comes from the environment (`OTEL_*`, `SPANRUNS_*`), else from the defaults of
     `Settings`. `import spanruns.auto` calls it without arguments and activates the instrumentation of
     frameworks as well.
 
@@ -57,7 +59,20 @@ def configure(
         given = dict(locals())
         given["mask"] = tuple(mask) or None
         given["disabled_frameworks"] = None if disabled_frameworks is None else frozenset(disabled_frameworks)
-        _pipeline.install(_settings.from_environment(**given))
+        asked = _settings.from_environment(**given)
+        _tell_late(given, asked, _pipeline.install(asked))
+
+
+def _tell_late(given: Mapping[str, Any], asked: Settings, holds: Settings) -> None:
+    """Warn of what was given to a call that was not the first, and does not hold: it may be about privacy."""
+    fields = {name: "urls" if name == "endpoint" else name for name, value in given.items() if value is not None}
+    late = ", ".join(name for name, field in fields.items() if getattr(asked, field) != getattr(holds, field))
+    if late:
+        _guard.warn_once(
+            f"late {late}",
+            "spanruns: configure(%s) comes too late and has no effect: call it before `import spanruns.auto`",
+            late,
+        )
 
 
 def flush(timeout_s: float | None = None) -> bool:

@@ -12,14 +12,12 @@ from opentelemetry import context, trace
 from opentelemetry.trace import Span, StatusCode
 
 from spanruns import _ambient, _clock, _guard, _outcome, _pipeline
-from spanruns._encode import to_sized_json
-from spanruns._settings import Settings
+from spanruns._values import set_json
 
 if TYPE_CHECKING:
     from spanruns._live import RunState
 
 KEY: Final = context.create_key("spanruns-run")
-_DEFAULTS: Final = Settings()
 
 
 class Run:
@@ -77,15 +75,15 @@ class Run:
 
     def set_input(self, value: object) -> None:
         """What the run works on; any value, kept as JSON."""
-        self._set_json("spanruns.run.input", value)
+        set_json(self._span, "spanruns.run.input", value, self.limit or _pipeline.value_limit())
 
     def set_output(self, value: object) -> None:
         """What the run came to; any value, kept as JSON."""
-        self._set_json("spanruns.run.output", value)
+        set_json(self._span, "spanruns.run.output", value, self.limit or _pipeline.value_limit())
 
     def set_parameters(self, parameters: Mapping[str, object]) -> None:
         """What the run was started with, by name, kept as JSON."""
-        self._set_json("spanruns.run.parameters", parameters)
+        set_json(self._span, "spanruns.run.parameters", parameters, self.limit or _pipeline.value_limit())
 
     def set_session(self, session_id: str) -> None:
         """The session or conversation this run belongs to."""
@@ -151,11 +149,11 @@ class Run:
         """The run waits for a person or another system, from now on until the block ends or `resumed()` is
         called.
 
-        The time is kept out of the run's execution time.
+        The time is kept out of the run's execution time. Of several waits at once the last to end ends it.
         """
         waiting = Waiting(self, whom)
         with _guard.guarded("starting to wait"):
-            self._waits.begin(_clock.now_ns())
+            self._waits.begin(waiting, _clock.now_ns())
             self.emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
         return waiting
 
@@ -177,9 +175,15 @@ class Run:
             return ""
 
     def resumed(self) -> None:
-        """The run goes on after `waiting_for`."""
+        """The run goes on after `waiting_for`, whomever it waits for."""
+        self._end_wait(None)
+
+    def _end_wait(self, wait: Waiting | None) -> None:
         with _guard.guarded("going on after waiting"):
-            if self._waits.end(_clock.now_ns()):
+            left = self._waits.end(_clock.now_ns(), wait)
+            if left:
+                self.emit("waiting", **{"spanruns.run.waiting_for": str(left[-1].whom)})
+            elif left is not None:
                 self.emit("resumed")
 
     def emit(self, event: str, **attributes: Any) -> None:
@@ -193,16 +197,6 @@ class Run:
             self._span.set_attribute(key, value)
             if self._state is not None:
                 self._state.identity[key] = value
-
-    def _set_json(self, key: str, value: object) -> None:
-        try:
-            if self._span.is_recording():
-                text, size = to_sized_json(value, self.limit or _DEFAULTS.max_value_bytes)
-                self._span.set_attribute(key, text)
-                if size is not None:
-                    self._span.set_attribute(f"{key}.size", size)
-        except Exception:
-            _guard.swallow("capturing a value")
 
     def enter(self) -> None:
         """Make the run current; its id, session and user travel with requests made inside."""
@@ -262,29 +256,30 @@ class Run:
 class Waits:
     """Time spent waiting; overlapping waits count once."""
 
-    __slots__ = ("_depth", "_lock", "_since", "total_ns")
+    __slots__ = ("_lock", "_open", "_since", "total_ns")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._depth = 0
+        self._open: list[Waiting] = []
         self._since = 0
         self.total_ns = 0
 
-    def begin(self, now: int) -> None:
+    def begin(self, wait: Waiting, now: int) -> None:
         """One more wait has begun."""
         with self._lock:
-            self._depth += 1
-            if self._depth == 1:
+            if not self._open:
                 self._since = now
+            self._open.append(wait)
 
-    def end(self, now: int) -> bool:
-        """All waits are over; True if there was one."""
+    def end(self, now: int, wait: Waiting | None = None) -> list[Waiting] | None:
+        """This wait is over, or all are; those that go on, None if it was over already."""
         with self._lock:
-            if not self._depth:
-                return False
-            self._depth = 0
-            self.total_ns += max(now - self._since, 0)
-            return True
+            if not self._open or (wait is not None and wait not in self._open):
+                return None
+            self._open = [] if wait is None else [other for other in self._open if other is not wait]
+            if not self._open:
+                self.total_ns += max(now - self._since, 0)
+            return list(self._open)
 
 
 class Waiting:
@@ -302,7 +297,7 @@ class Waiting:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._run.resumed()
+        self._run._end_wait(self)
 
     async def __aenter__(self) -> Waiting:
         return self
@@ -310,7 +305,7 @@ class Waiting:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._run.resumed()
+        self._run._end_wait(self)
 
 
 NO_RUN: Final = Run(trace.INVALID_SPAN, None, 0)

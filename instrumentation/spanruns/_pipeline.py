@@ -43,6 +43,8 @@ MAX_EARLY: Final = 64
 """Runs that ended before spans below them, looked at when their root ends."""
 EXIT_PATIENT_S: Final = 10.0
 """Longest exit while the endpoint takes what is left; one that takes nothing is given up after `exit_s`."""
+EXIT_LEAST_S: Final = 0.05
+"""Shortest exit: the SDK raises where there is no time at all."""
 
 
 class Pipeline:
@@ -104,7 +106,7 @@ class Pipeline:
 
     def post(self, signal: str) -> Post:
         """The way out for a signal: a connection of its own for each use."""
-        return self.posts.get(signal) or Sender(self.settings.urls[signal], self.settings)
+        return self.posts.get(signal) or Sender(self.settings.urls[signal], self.settings.of(signal))
 
     def send(self, item: Finished) -> None:
         """Queue an ended span. The end of a root run goes at once: whoever waits for it waits for this.
@@ -246,13 +248,14 @@ class Pipeline:
         except RuntimeError:  # no new threads while the interpreter goes down
             give_up = time.monotonic() + self.settings.exit_s
             for box in self.outboxes:
-                box.close(EXIT_PATIENT_S, max(give_up - time.monotonic(), 0.05))
+                box.close(EXIT_PATIENT_S, max(give_up - time.monotonic(), EXIT_LEAST_S))
 
     def _close_spans(self) -> None:
         """Spans first: the last of them count in the last metrics."""
         sent = self.spans.close(EXIT_PATIENT_S, self.settings.exit_s)
-        if sent and self.meter_provider is not None:
-            self.meter_provider.shutdown(timeout_millis=self.settings.exit_s * 1000)
+        with _guard.guarded("sending the last metrics"):
+            if sent and self.meter_provider is not None:
+                self.meter_provider.shutdown(timeout_millis=max(self.settings.exit_s, EXIT_LEAST_S) * 1000)
 
 
 def _run_of(item: Finished) -> RunState | None:
@@ -268,12 +271,19 @@ def _count_dropped(owners: Sequence[object]) -> None:
 _lock = threading.RLock()
 _current: Pipeline | None = None
 _tracer: trace.Tracer | None = None
+_decided: Settings | None = None
 _disabled = False
+_DEFAULTS: Final = Settings()
 
 
 def current() -> Pipeline | None:
     """The pipeline of this process; None before `configure()`."""
     return _current
+
+
+def value_limit() -> int:
+    """Bytes of one captured value that are kept."""
+    return (_DEFAULTS if _current is None else _current.settings).max_value_bytes
 
 
 def tracer() -> trace.Tracer:
@@ -312,12 +322,15 @@ def forget_tracer() -> None:
     _tracer = None
 
 
-def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipeline | None:
-    """Set this process up once; later calls give the pipeline that is there. None if it is switched off."""
-    global _current, _tracer, _disabled
+def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Settings:
+    """Set this process up as the first call says, which may be not at all; gives the settings that hold."""
+    global _current, _tracer, _decided, _disabled
     with _lock, _env.readable():
-        _disabled = not settings.enabled
-        if _current is None and settings.enabled:
+        if _current is not None:
+            return _current.settings
+        if _decided is not None:
+            return _decided
+        if settings.enabled:
             from spanruns import _logs, _provider, _threads
 
             pipeline = Pipeline(settings, posts)
@@ -333,7 +346,8 @@ def install(settings: Settings, posts: Mapping[str, Post] | None = None) -> Pipe
                     pipeline.measure()
             atexit.register(_exit)
             _fork.at_worker_exit(_exit)
-        return _current
+        _decided, _disabled = settings, not settings.enabled
+        return settings
 
 
 def replace(pipeline: Pipeline | None) -> Pipeline | None:

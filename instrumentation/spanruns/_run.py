@@ -13,15 +13,13 @@ from opentelemetry.context import Context
 
 from spanruns import _ambient, _calls, _clock, _guard, _pipeline
 from spanruns._arguments import Arguments
-from spanruns._encode import to_sized_json
 from spanruns._handle import Run
-from spanruns._settings import Settings
+from spanruns._values import as_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 Kind = Literal["agent", "workflow", "job"]
 
 _OPERATIONS = {"agent": "invoke_agent", "workflow": "invoke_workflow"}
-_DEFAULTS = Settings()
 
 
 def open_run(
@@ -33,7 +31,6 @@ def open_run(
 ) -> Run:
     """Start the span of a run in the current (or the given) context."""
     pipeline = _pipeline.current()
-    limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
     operation = attributes.get("gen_ai.operation.name")
     span = _pipeline.tracer().start_span(
         f"{operation} {name}" if operation else name,
@@ -43,7 +40,7 @@ def open_run(
         start_time=_clock.now_ns(),
     )
     state = pipeline.registry.run_of(span.get_span_context().span_id) if pipeline is not None else None
-    return Run(span, state, limit if capture else 0)
+    return Run(span, state, _pipeline.value_limit() if capture else 0)
 
 
 def static_attributes(
@@ -132,11 +129,8 @@ class RunBlock:
             if not _pipeline.wanted():
                 return None
             try:
-                attributes = static
-                if self._capture and (args or kwargs):
-                    named = arguments.named(args, kwargs)
-                    attributes = {**static, **self._captured(named)}
-                return open_run(name, attributes, self._capture, self._parent, self._links)
+                named = arguments.named(args, kwargs) if self._capture and (args or kwargs) else None
+                return self._start(name, static, named)
             except Exception:
                 _guard.swallow("starting a run")
                 return None
@@ -152,15 +146,15 @@ class RunBlock:
             attributes["gen_ai.workflow.name"] = name
         return attributes
 
-    def _captured(self, named: Mapping[str, Any]) -> dict[str, Any]:
-        pipeline = _pipeline.current()
-        limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
-        text, size = to_sized_json(named, limit)
-        found: dict[str, Any] = {"spanruns.run.parameters": text}
-        if size is not None:
-            found["spanruns.run.parameters.size"] = size
-        if isinstance(named.get("dry_run"), bool) and "spanruns.run.dry_run" not in self._attributes:
-            found["spanruns.run.dry_run"] = named["dry_run"]
+    def _start(self, name: str, attributes: Mapping[str, Any], parameters: Mapping[str, object] | None) -> Run:
+        if self._capture and parameters is not None:
+            attributes = {**attributes, **self._captured(parameters)}
+        return open_run(name, attributes, self._capture, self._parent, self._links)
+
+    def _captured(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = as_json("spanruns.run.parameters", parameters, _pipeline.value_limit())
+        if isinstance(parameters.get("dry_run"), bool) and "spanruns.run.dry_run" not in self._attributes:
+            found["spanruns.run.dry_run"] = parameters["dry_run"]
         return found
 
     def __enter__(self) -> Run:
@@ -172,11 +166,8 @@ class RunBlock:
     def _open(self) -> Run:
         try:
             name = self._name or "run"
-            attributes = self._named(name)
-            if self._parameters is not None:
-                attributes.update(self._captured(self._parameters))
-            run = open_run(name, attributes, self._capture, self._parent, self._links)
-            if self._input is not None:
+            run = self._start(name, self._named(name), self._parameters)
+            if self._capture and self._input is not None:
                 run.set_input(self._input)
             if self._event is not None:
                 run.emit(self._event)
@@ -292,7 +283,8 @@ def run(
         sla: Seconds (or a timedelta) it should take at most.
         tags: Tags.
         dry_run: It only pretends; taken from an argument named `dry_run` if there is one.
-        capture: False keeps parameters and returned value out of the span.
+        capture: False keeps parameters, input and returned value out of the span; what `set_input()` and its
+            like are given inside is sent.
     """
     function = name if callable(name) or isinstance(name, (classmethod, staticmethod)) else None
     block = RunBlock(

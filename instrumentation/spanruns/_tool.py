@@ -11,14 +11,12 @@ from opentelemetry.trace import Span
 
 from spanruns import _calls, _clock, _guard, _outcome, _pipeline
 from spanruns._arguments import Arguments
-from spanruns._encode import to_sized_json
-from spanruns._settings import Settings
+from spanruns._values import set_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 RESULT: Final = "gen_ai.tool.call.result"
-_DEFAULTS: Final = Settings()
 
 
 class ToolCall:
@@ -39,11 +37,11 @@ class ToolCall:
 
     def set_arguments(self, arguments: object) -> None:
         """What the tool was called with; any value, kept as JSON."""
-        self._set_json(ARGUMENTS, arguments)
+        set_json(self._span, ARGUMENTS, arguments, self.limit or _pipeline.value_limit())
 
     def set_result(self, result: object) -> None:
         """What the tool answered; any value, kept as JSON."""
-        self._set_json(RESULT, result)
+        set_json(self._span, RESULT, result, self.limit or _pipeline.value_limit())
 
     def set_call_id(self, call_id: str) -> None:
         """The id the model gave this call."""
@@ -53,16 +51,6 @@ class ToolCall:
         """Any other attribute of the span."""
         with _guard.guarded("setting an attribute"):
             self._span.set_attribute(key, value)
-
-    def _set_json(self, key: str, value: object) -> None:
-        try:
-            if self._span.is_recording():
-                text, size = to_sized_json(value, self.limit or _DEFAULTS.max_value_bytes)
-                self._span.set_attribute(key, text)
-                if size is not None:
-                    self._span.set_attribute(f"{key}.size", size)
-        except Exception:
-            _guard.swallow("capturing a value")
 
     def enter(self) -> None:
         try:
@@ -81,7 +69,7 @@ class ToolCall:
 
     def give(self, result: object) -> None:
         if self.limit and result is not None:
-            self._set_json(RESULT, result)
+            set_json(self._span, RESULT, result, self.limit)
 
     def give_json(self, text: str) -> None:
         try:
@@ -141,25 +129,31 @@ class ToolBlock:
     def _decorate(self, function: F) -> F:
         target = getattr(function, "__func__", function)
         name = self._name or getattr(target, "__name__", None) or type(target).__name__
-        span_name, attributes = f"execute_tool {name}", {**self._static, "gen_ai.tool.name": name}
+        span_name, attributes = self._named(name)
         named = Arguments(target).named if self._capture else None
 
         def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall | None:
             if not _pipeline.wanted():
                 return None
             try:
-                pipeline = _pipeline.current()
-                limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
-                span = _pipeline.tracer().start_span(span_name, None, attributes=attributes, start_time=_clock.now_ns())
-                call = ToolCall(span, limit if self._capture else 0)
-                if named is not None and (args or kwargs):
-                    call.set_arguments(named(args, kwargs))
-                return call
+                arguments = named(args, kwargs) if named is not None and (args or kwargs) else None
+                return self._start(span_name, attributes, arguments)
             except Exception:
                 _guard.swallow("starting a tool call")
                 return None
 
         return cast("F", _calls.wrap(function, start))
+
+    def _named(self, name: str) -> tuple[str, dict[str, Any]]:
+        """Name and first attributes of its spans."""
+        return f"execute_tool {name}", {**self._static, "gen_ai.tool.name": name}
+
+    def _start(self, span_name: str, attributes: Mapping[str, Any], arguments: object) -> ToolCall:
+        span = _pipeline.tracer().start_span(span_name, None, attributes=attributes, start_time=_clock.now_ns())
+        call = ToolCall(span, _pipeline.value_limit() if self._capture else 0)
+        if self._capture and arguments is not None:
+            call.set_arguments(arguments)
+        return call
 
     def __enter__(self) -> ToolCall:
         call = self._open()
@@ -169,18 +163,7 @@ class ToolBlock:
 
     def _open(self) -> ToolCall:
         try:
-            name = self._name or "tool"
-            pipeline = _pipeline.current()
-            limit = (_DEFAULTS if pipeline is None else pipeline.settings).max_value_bytes
-            span = _pipeline.tracer().start_span(
-                f"execute_tool {name}",
-                attributes={**self._static, "gen_ai.tool.name": name},
-                start_time=_clock.now_ns(),
-            )
-            call = ToolCall(span, limit)
-            if self._arguments is not None:
-                call.set_arguments(self._arguments)
-            return call
+            return self._start(*self._named(self._name or "tool"), self._arguments)
         except Exception:
             _guard.swallow("starting a tool call")
             return ToolCall(trace.INVALID_SPAN, 0)
@@ -237,7 +220,8 @@ def tool(
         type: `function`, `extension` or `datastore`, as the GenAI convention has it.
         call_id: The id the model gave the call.
         arguments: What the block is called with (a decorated callable's are taken from its signature).
-        capture: False keeps arguments and result out of the span.
+        capture: False keeps arguments and result out of the span; what `set_arguments()` and `set_result()`
+            are given inside is sent.
         attributes: More attributes for the span.
     """
     function = name if callable(name) or isinstance(name, (classmethod, staticmethod)) else None

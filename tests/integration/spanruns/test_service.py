@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections import Counter
 from functools import partial
@@ -172,6 +174,13 @@ def test_endpoint_that_never_answers_is_no_problem(service: MakeService) -> None
     assert done.stdout == "3\n"
 
 
+@pytest.mark.parametrize("work", ["pass", "with spanruns.run('r'): pass"], ids=["nothing to send", "a run"])
+def test_exit_that_waits_for_nothing_raises_nothing(service: MakeService, work: str) -> None:
+    """No time at all is a time as well, also for the threads that send what is left."""
+    done = service(f"import spanruns.auto, spanruns\n{work}", SPANRUNS_EXIT_SECONDS="0").run()
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("status", [200, 401, 503])
 def test_endpoint_that_refuses_is_no_problem(service: MakeService, sink: Sink, status: int) -> None:
     """Whatever the endpoint answers, the service does not notice."""
@@ -250,6 +259,37 @@ def test_switched_off_means_off(service: MakeService, sink: Sink) -> None:
     """
     assert service(JOB + check, SPANRUNS_ENABLED="false").run().stdout == "3\n"
     assert sink.requests == []
+
+
+def test_switched_off_by_the_first_call_stays_off(service: MakeService, sink: Sink) -> None:
+    """An import that comes after it, here or in a library, switches nothing on."""
+    assert service("import spanruns\nspanruns.configure(enabled=False)\n" + textwrap.dedent(JOB)).run().stdout == "3\n"
+    assert sink.requests == []
+
+
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [
+        ("content='metadata_only', environment='prod'", ["environment, content"]),
+        ("content='full', mask=[], endpoint=None", []),
+        ("enabled=False", ["enabled"]),
+        ("", []),
+    ],
+    ids=["something else", "what holds already", "switched off", "nothing"],
+)
+def test_call_that_comes_too_late_is_told(service: MakeService, sink: Sink, late: str, said: list[str]) -> None:
+    """The first call counts in everything; who asks for something else later is told what has no effect, once."""
+    script = """
+    import spanruns.auto, spanruns
+    for _ in range(2):
+        spanruns.configure(LATE)
+    with spanruns.run("r", input="kept"):
+        pass
+    """
+    done = service(script.replace("LATE", late)).run()
+    assert re.findall(r"configure\((.*?)\) comes too late", done.stderr) == said
+    assert done.stderr.count("\n") == len(said)
+    assert sink.span("r").attributes["spanruns.run.input"] == '"kept"'
 
 
 def test_failure_of_the_service_stays_its_own(service: MakeService, sink: Sink) -> None:
@@ -507,6 +547,14 @@ def test_instrument_command_needs_no_change(service: MakeService, sink: Sink) ->
     done = service(script).run(instrument, sys.executable)
     assert done.stdout == "[] None\n"
     assert [span.name for span in sink.spans] == ["r"]
+
+
+def test_each_signal_has_its_headers(service: MakeService, sink: Sink) -> None:
+    """A gateway may want another key for each; lifecycle events go as logs do."""
+    own = {"OTEL_EXPORTER_OTLP_HEADERS": "x-key=all", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "x-key=metrics"}
+    service(JOB, **own).run()
+    keys = {(path, headers["x-key"]) for path, headers, _ in sink.requests}
+    assert keys == {("/v1/traces", "all"), ("/v1/logs", "all"), ("/v1/metrics", "metrics")}
 
 
 def test_unknown_command_is_told() -> None:

@@ -212,6 +212,21 @@ def test_truncated_values_are_counted(captured: Captured) -> None:
     assert span.attributes["spanruns.run.spans.truncated"] == 1
 
 
+def test_capture_can_be_switched_off(captured: Captured) -> None:
+    """A run may keep what it is given and returns to itself, however it is made."""
+
+    @spanruns.run(capture=False)
+    def decorated(word: str) -> str:
+        return word
+
+    decorated("x")
+    with spanruns.run("block", parameters={"word": "x"}, input="x", capture=False):
+        pass
+    contents = ("spanruns.run.parameters", "spanruns.run.input", "spanruns.run.output")
+    assert [key for run in captured.runs for key in contents if key in run.attributes] == []
+    assert len(captured.runs) == 2
+
+
 def test_output_set_by_hand_wins_over_the_returned_value(captured: Captured) -> None:
     """What the code says is the output stays it."""
 

@@ -397,7 +397,16 @@ def test_capture_can_be_switched_off(captured: Captured) -> None:
         return word
 
     secret("x")
-    assert captured.spans == [span("secret")]
+    with spanruns.tool("secret", arguments={"word": "x"}, capture=False):
+        pass
+    assert [call.attributes for call in captured.tools] == [span("secret").attributes] * 2
+
+
+def test_what_is_said_by_hand_is_sent_without_capture(captured: Captured) -> None:
+    """`capture` is about what would be taken without a word; who calls `set_result` says a word."""
+    with spanruns.tool("secret", arguments={"word": "x"}, capture=False) as call:
+        call.set_result("yes")
+    assert captured.spans == [span("secret", **{"gen_ai.tool.call.result": '"yes"'})]
 
 
 def test_giant_result_is_cut(captured: Captured) -> None:
