@@ -111,7 +111,7 @@ class Reading:
         self._roles = [(role, self._all(rule)) for role, rule in dialect.roles]
         self.ok_is_default = dialect.ok_is_default
         self._failed = [self._all(rule) for rule in dialect.failed]
-        self._implied = [(self._all(rule), apart, provider) for rule, apart, provider in dialect.implied]
+        self._implied = [(self._all(said.rule), said) for said in dialect.implied]
         self._blamed = [self._all(rule) for rule in dialect.blamed]
         self._cancelled = [self._all(rule) for rule in dialect.cancelled]
         self._markers = [self._all(rule) for rule in dialect.markers]
@@ -147,7 +147,7 @@ class Reading:
 
     def apart(self, raw: Raw) -> set[str]:
         """The fields whose tokens the span's sums leave out."""
-        return {field for rule, apart, _ in self._implied if apart and _meets(raw, rule) for field in apart}
+        return {field for rule, said in self._implied if said.apart and _meets(raw, rule) for field in said.apart}
 
     def cancelled(self, raw: Raw) -> bool:
         """Whether the dialect's own word says that the span, unless its status is an error, was cancelled."""
@@ -167,9 +167,9 @@ class Reading:
 
     def provider(self, raw: Raw) -> bytes:
         """The provider of the model; empty where the value names a framework."""
-        for rule, _, provider in self._implied:
-            if provider and _meets(raw, rule):
-                return provider
+        for rule, implied in self._implied:
+            if implied.provider and _meets(raw, rule):
+                return implied.provider
         value = json_text.string(self.field("provider")(raw)).lower()
         return self._providers.get(value, value)
 
@@ -178,6 +178,9 @@ class Reading:
         said = self.field("operation")(raw)
         return self._operations.get(said, said) if said else b"chat"
 
+        for rule, implied in self._implied:
+            if implied.operation and _meets(raw, rule):
+                return implied.operation
     def span_name(self, raw: Raw) -> bytes:
         """The span's name without what the dialect puts around it."""
         return self._strip(raw.span_name)

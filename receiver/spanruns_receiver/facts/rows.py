@@ -166,9 +166,23 @@ class _Resources:
 
 
 def _span(mappings: Mappings, row: Row, resource: dict[bytes, bytes]) -> Fact:
-    (start, trace_id, span_id, parent_id, _, name, kind, service, _, scope, _, attributes, duration, code, message) = (
-        row[:15]
-    )
+    (
+        start,
+        trace_id,
+        span_id,
+        parent_id,
+        _,
+        name,
+        kind,
+        service,
+        _,
+        scope,
+        version,
+        attributes,
+        duration,
+        code,
+        message,
+    ) = row[:15]
     raw = Raw(
         attributes,
         resource,

@@ -10,6 +10,7 @@ from spanruns_schema.dialects.dialect import (
     BASE,
     UNTOLD,
     Dialect,
+    Implied,
     Record,
     When,
     load,
@@ -474,18 +475,22 @@ class RowMapping:
         no_provider = {"": self._base.frameworks}
         said = translated(value, [no_provider, *(d.providers for d in [*self._dialects, self._base])])
         branches = [
-            part
-            for dialect in [*self._dialects, self._base]
-            for implied in dialect.implied
-            if implied.provider
-            for part in (self._rule(dialect, implied.when), quote(implied.provider))
-        ]
-        return f"multiIf({', '.join([*branches, said])})" if branches else said
+        return self._implied(lambda implied: implied.provider, said)
 
     def operation(self) -> str:
         """What the model was asked for, in the convention's words."""
         said = translated(self.field("operation"), [d.operations for d in [*self._dialects, self._base]])
-        return f"if({self.field('operation')} = '', 'chat', {said})"
+        return self._implied(lambda implied: implied.operation, f"if({self.field('operation')} = '', 'chat', {said})")
+
+    def _implied(self, word: Callable[[Implied], str], said: str) -> str:
+        """What a span's dialect implies, if anything, else what is said."""
+            part
+            for dialect in [*self._dialects, self._base]
+            for implied in dialect.implied
+            if word(implied)
+            for part in (self._rule(dialect, implied.when), quote(word(implied)))
+        ]
+        return f"multiIf({', '.join([*branches, said])})" if branches else said
 
     def marker(self) -> tuple[str, str]:
         """Whether the span is only a sign that another has begun, and that one's parent."""

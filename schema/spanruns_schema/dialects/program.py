@@ -90,12 +90,13 @@ Rule = tuple[Condition, ...]
 
 
 class ImpliedProgram(NamedTuple):
-    """What a row that meets the rule does not say itself: fields that its sums leave `apart`; its provider, if not empty."""
+    """What a row that meets the rule does not say itself: fields that its sums leave `apart`; its provider and its operation, if not empty."""
 
     rule: Rule
     apart: tuple[str, ...]
     provider: bytes
 
+    operation: bytes
 
 class DialectProgram(NamedTuple):
     """How rows of one dialect are read; what the data ties to other dialects is left out.
@@ -267,7 +268,9 @@ class _Compiler:
             ),
             failed=tuple(self._when(of, when) for of in own for when in of.failed),
             implied=tuple(
-                ImpliedProgram(self._when(of, said.when), tuple(said.apart), said.provider.encode())
+                ImpliedProgram(
+                    self._when(of, said.when), tuple(said.apart), said.provider.encode(), said.operation.encode()
+                )
                 for of in own
                 for said in of.implied
             ),

@@ -349,11 +349,17 @@ impl<'r> Maker<'_, 'r> {
     fn model(&self, fact: &mut Fact<'r>) {
         let (row, fields) = (self.row, self.fields);
         let words = self.row.words();
-        let said = row.first(&fields.operation);
-        fact.operation = match words.operations.get(&*said) {
-            _ if said.is_empty() => Cow::Borrowed(b"chat"),
-            Some(name) => Cow::Borrowed(name),
-            None => said,
+        let mut implied = row.dialect.implied.iter().filter(|said| !said.operation.is_empty());
+        fact.operation = match implied.find(|said| row.meets(&said.rule)) {
+            Some(said) => Cow::Borrowed(&said.operation),
+            None => {
+                let said = row.first(&fields.operation);
+                match words.operations.get(&*said) {
+                    _ if said.is_empty() => Cow::Borrowed(b"chat"),
+                    Some(name) => Cow::Borrowed(name),
+                    None => said,
+                }
+            }
         };
         let mut implied = row.dialect.implied.iter().filter(|said| !said.provider.is_empty());
         fact.provider = match implied.find(|said| row.meets(&said.rule)) {

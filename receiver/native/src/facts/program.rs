@@ -62,6 +62,7 @@ struct GivenImplied {
     rule: Vec<GivenCondition>,
     apart: Vec<String>,
     provider: Vec<u8>,
+    operation: Vec<u8>,
 }
 
 #[derive(FromPyObject)]
@@ -279,13 +280,14 @@ fields! {
     rows_processed progress_done progress_total dry_run sla_ms spans_reported heartbeat_interval_ms
 }
 
-/// What a row that meets the rule does not say itself: fields that its sums leave apart; its provider, if not empty.
+/// What a row that meets the rule does not say itself: fields that its sums leave apart; its provider and its operation, if not empty.
 pub struct Implied {
     pub rule: Rule,
     pub apart: Vec<String>,
     pub provider: Vec<u8>,
 }
 
+    pub operation: Vec<u8>,
 /// How rows of one dialect are read.
 pub struct Dialect {
     pub name: Vec<u8>,
@@ -505,7 +507,8 @@ impl Names {
     }
 
     fn implied(&mut self, given: GivenImplied) -> PyResult<Implied> {
-        Ok(Implied { rule: self.rule(given.rule)?, apart: given.apart, provider: given.provider })
+        let GivenImplied { rule, apart, provider, operation } = given;
+        Ok(Implied { rule: self.rule(rule)?, apart, provider, operation })
     }
 
     fn source(&mut self, given: GivenSource) -> PyResult<Source> {

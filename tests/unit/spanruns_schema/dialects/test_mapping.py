@@ -104,6 +104,25 @@ GENAI = [
         output="ok",
         output_size=2,
     ),
+    case(  # its functions for chats are called so
+        "litellm_request",
+        {"llm.request.type": "completion", "gen_ai.system": "openai", "gen_ai.request.model": "gpt"},
+        scope="litellm",
+        dialect="litellm",
+        role="model",
+        name="gpt",
+        provider="openai",
+        operation="chat",
+    ),
+    case(
+        "openai.completion",
+        {"llm.request.type": "completion", "gen_ai.system": "openai", "gen_ai.request.model": "gpt"},
+        dialect="genai",
+        role="model",
+        name="gpt",
+        provider="openai",
+        operation="text_completion",
+    ),
     case(
         "litellm_request",
         {

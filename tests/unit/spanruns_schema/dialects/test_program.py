@@ -80,7 +80,7 @@ def test_every_part_of_a_dialect() -> None:
                     ),
                 ),
                 failed=(base_fails,),
-                implied=(ImpliedProgram((is_model,), ("reasoning_tokens",), b"openai"),),
+                implied=(ImpliedProgram(is_model, ("reasoning_tokens",), b"openai", b"chat"),),
                 cancelled=((Condition(Source("inside", json, path=("a", -1)), Patterns((b"",), False, (), ())),),),
                 blamed=((Condition(Source("inside", json, path=("a", -1)), Patterns((b"b",), False, (), ())),),),
                 ok_is_default=True,
