@@ -25,6 +25,7 @@ class Raw:
         "event_names",
         "resource",
         "scope_name",
+        "scope_version",
         "span_name",
         "status",
         "status_message",
@@ -38,6 +39,7 @@ class Raw:
         *,
         span_name: bytes = b"",
         scope_name: bytes = b"",
+        scope_version: bytes = b"",
         status: bytes = b"",
         status_message: bytes = b"",
         event_names: Sequence[bytes] = (),
@@ -47,6 +49,7 @@ class Raw:
         self.resource = resource
         self.span_name = span_name
         self.scope_name = scope_name
+        self.scope_version = scope_version
         self.status = status
         self.status_message = status_message
         self.event_names = event_names
@@ -219,6 +222,8 @@ class Reading:
                 return self.span_name
             case "scope":
                 return lambda raw: raw.scope_name
+            case "scope_version":
+                return lambda raw: raw.scope_version
             case "status":
                 return lambda raw: raw.status
             case "status_message":

@@ -188,6 +188,7 @@ def _span(mappings: Mappings, row: Row, resource: dict[bytes, bytes]) -> Fact:
         resource,
         span_name=name,
         scope_name=scope,
+        scope_version=version,
         status=code.lower(),
         status_message=message,
         event_names=row[16],

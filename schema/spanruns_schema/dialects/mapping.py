@@ -535,7 +535,7 @@ class RowMapping:
         return [] if dialect is self._base else [f"dialect = {quote(dialect.name)}"]
 
     def _when(self, dialect: Dialect, when: When) -> list[str]:
-        special = {"$span_name": "SpanName", "$scope": "ScopeName"}
+        special = {"$span_name": "SpanName", "$scope": "ScopeName", "$scope_version": "ScopeVersion"}
         conditions = []
         for key, values in when.items():
             value = special.get(key) or self._source(scoped(dialect, key))

@@ -81,6 +81,7 @@ impl<'p> FactMaker<'p> {
         let texts = Texts {
             span_name: span.names.get(span.name),
             scope: &head.scope_name,
+            scope_version: &head.scope_version,
             status: match span.code {
                 b"Ok" => b"ok",
                 b"Error" => b"error",

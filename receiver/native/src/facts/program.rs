@@ -148,6 +148,7 @@ pub enum Source {
     SpanName,
     OwnName,
     Scope,
+    ScopeVersion,
     Status,
     StatusMessage,
 }
@@ -182,7 +183,7 @@ impl Places {
             Source::Resource(number) => self.resources |= 1 << number,
             Source::Event { .. } => self.events = true,
             Source::StatusMessage => self.status_message = true,
-            Source::SpanName | Source::OwnName | Source::Scope | Source::Status => self.names = true,
+            Source::SpanName | Source::OwnName | Source::Scope | Source::ScopeVersion | Source::Status => self.names = true,
         }
     }
 
@@ -198,7 +199,7 @@ impl Places {
             Source::Resource(number) => self.resources >> number & 1 != 0,
             Source::Event { .. } => self.events,
             Source::StatusMessage => self.status_message,
-            Source::SpanName | Source::OwnName | Source::Scope | Source::Status => self.names,
+            Source::SpanName | Source::OwnName | Source::Scope | Source::ScopeVersion | Source::Status => self.names,
         }
     }
 
@@ -528,6 +529,7 @@ impl Names {
             "own_name" => Source::OwnName,
             "scope" => Source::Scope,
             "status" => Source::Status,
+            "scope_version" => Source::ScopeVersion,
             "status_message" => Source::StatusMessage,
             kind => return Err(PyValueError::new_err(format!("no such source: {kind}"))),
         })
