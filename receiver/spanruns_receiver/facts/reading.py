@@ -178,12 +178,12 @@ class Reading:
 
     def operation(self, raw: Raw) -> bytes:
         """What the model was asked for, in the convention's words; `chat` where nobody says."""
-        said = self.field("operation")(raw)
-        return self._operations.get(said, said) if said else b"chat"
-
         for rule, implied in self._implied:
             if implied.operation and _meets(raw, rule):
                 return implied.operation
+        said = self.field("operation")(raw)
+        return self._operations.get(said, said) if said else b"chat"
+
     def span_name(self, raw: Raw) -> bytes:
         """The span's name without what the dialect puts around it."""
         return self._strip(raw.span_name)

@@ -358,7 +358,7 @@ def _name(reading: Reading, raw: Raw, role: bytes) -> bytes:
         if model in _NO_MODELS:
             model = reading.field("requested_model")(raw)
         return b"" if model in _NO_MODELS else _MODEL_PLACE.sub(b"", model)
-    return raw.span_name
+    return b"" if role == b"step" else raw.span_name
 
 
 def _run(reading: Reading, raw: Raw) -> Fact:

@@ -69,7 +69,7 @@ class _Groups:
         self.facts, self.spans, self.tree = facts, spans, tree
         own = spans.facts
         self.heads: Ints = np.flatnonzero(tree.is_run)
-        self.keys, of_head = np.unique(own["run_key"][self.heads], return_inverse=True)
+        self.keys, of_head = np.unique(_run_keys(own, spans.parent, self.heads), return_inverse=True)
         self.of_node = np.full(len(own), -1, np.int64)
         self.of_node[self.heads] = of_head
         self.of_head: Ints = of_head.astype(np.int64)
@@ -93,6 +93,19 @@ class _Groups:
 
     def zeros(self, kind: Any = np.int64) -> Any:
         return np.zeros(self.count, kind)
+
+
+def _run_keys(own: Columns, parent: Ints, heads: Ints) -> Keys:
+    """The keys of the runs. The steps of one that never came are its segments: it is known by the last, which speaks first for it."""
+    keys = own["run_key"][heads]
+    lost = (own["role"][heads] == Role.STEP) & (parent[heads] < 0)
+    if lost.any():
+        step = heads[lost]
+        order = np.lexsort((own["span_key"][step], -own["started_us"][step], own["parent_key"][step]))
+        _, first, run = np.unique(own["parent_key"][step][order], return_index=True, return_inverse=True)
+        latest = keys[lost][order][first]
+        keys[np.flatnonzero(lost)[order]] = latest[run]
+    return keys
 
 
 @dataclass(frozen=True)
@@ -298,7 +311,9 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
 
 def _failed_steps(own: Columns, tree: Tree) -> Ints:
     """Chains that are nothing but a step of the run directly around them, and failed."""
-    step = np.flatnonzero((own["role"] == Role.CHAIN) & (own["status"] == Status.FAILED) & (tree.run < 0))
+    step = np.flatnonzero(
+        np.isin(own["role"], (Role.CHAIN, Role.STEP)) & (own["status"] == Status.FAILED) & (tree.run < 0)
+    )
     if not len(step):
         return step
     around = nearest(tree.parent, (tree.run >= 0) | (own["role"] == Role.TOOL))[step]

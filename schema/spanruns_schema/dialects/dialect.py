@@ -12,7 +12,7 @@ from typing import Any
 from spanruns_schema.errors import ConfigError
 
 BASE = "genai"
-ROLES = frozenset({"run", "agent", "workflow", "chain", "tool", "model", "ignored", ""})
+ROLES = frozenset({"run", "agent", "workflow", "chain", "step", "tool", "model", "ignored", ""})
 
 APART_FROM_INPUT = ("cache_read_tokens", "cache_write_tokens", "audio_input_tokens")
 """Fields whose tokens are parts of the input, but which some leave out of its sum."""

@@ -324,7 +324,8 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
             mapping.alias(
                 "name_",
                 f"multiIf(role_ IN ('run', 'agent'), {field('agent_name')}, {run}, {field('workflow_name')}, "
-                f"{tool}, {field('tool_name')}, {model}, {_known_model(field('model'), field('requested_model'))}, SpanName)",
+                f"{tool}, {field('tool_name')}, {model}, {_known_model(field('model'), field('requested_model'))}, "
+                "role_ = 'step', '', SpanName)",
             )
         ),
         "service_name": "ServiceName",
@@ -474,7 +475,6 @@ class RowMapping:
         value = self.alias("provider_", f"lower({_unquoted(self.field('provider'))})")
         no_provider = {"": self._base.frameworks}
         said = translated(value, [no_provider, *(d.providers for d in [*self._dialects, self._base])])
-        branches = [
         return self._implied(lambda implied: implied.provider, said)
 
     def operation(self) -> str:
@@ -484,6 +484,7 @@ class RowMapping:
 
     def _implied(self, word: Callable[[Implied], str], said: str) -> str:
         """What a span's dialect implies, if anything, else what is said."""
+        branches = [
             part
             for dialect in [*self._dialects, self._base]
             for implied in dialect.implied

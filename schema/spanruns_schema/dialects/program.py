@@ -96,8 +96,8 @@ class ImpliedProgram(NamedTuple):
     rule: Rule
     apart: tuple[str, ...]
     provider: bytes
-
     operation: bytes
+
 
 class DialectProgram(NamedTuple):
     """How rows of one dialect are read; what the data ties to other dialects is left out.

@@ -212,6 +212,7 @@ impl Role {
             Role::Agent => b"agent",
             Role::Workflow => b"workflow",
             Role::Chain => b"chain",
+            Role::Step => b"step",
             Role::Tool | Role::Shadow => b"tool",
             Role::Model => b"model",
             Role::Ignored => b"ignored",
@@ -295,6 +296,7 @@ impl<'r> Maker<'_, 'r> {
             Role::Workflow | Role::Chain => &self.fields.workflow_name,
             Role::Tool | Role::Shadow => &self.fields.tool_name,
             Role::Model => &self.fields.model,
+            Role::Step => return Cow::Borrowed(b""),
             Role::None | Role::Ignored => return Cow::Borrowed(self.row.texts.span_name),
         };
         let name = self.row.first(sources);

@@ -253,6 +253,7 @@ pub enum Role {
     Agent,
     Workflow,
     Chain,
+    Step,
     Tool,
     Shadow,
     Model,
@@ -286,9 +287,9 @@ pub struct Implied {
     pub rule: Rule,
     pub apart: Vec<String>,
     pub provider: Vec<u8>,
+    pub operation: Vec<u8>,
 }
 
-    pub operation: Vec<u8>,
 /// How rows of one dialect are read.
 pub struct Dialect {
     pub name: Vec<u8>,
@@ -528,8 +529,8 @@ impl Names {
             "span_name" => Source::SpanName,
             "own_name" => Source::OwnName,
             "scope" => Source::Scope,
-            "status" => Source::Status,
             "scope_version" => Source::ScopeVersion,
+            "status" => Source::Status,
             "status_message" => Source::StatusMessage,
             kind => return Err(PyValueError::new_err(format!("no such source: {kind}"))),
         })
@@ -568,6 +569,7 @@ fn role(name: &[u8]) -> PyResult<Role> {
         b"agent" => Role::Agent,
         b"workflow" => Role::Workflow,
         b"chain" => Role::Chain,
+        b"step" => Role::Step,
         b"tool" => Role::Tool,
         b"shadow" => Role::Shadow,
         b"model" => Role::Model,

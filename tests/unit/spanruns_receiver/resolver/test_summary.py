@@ -467,6 +467,44 @@ def test_one_run_over_several_spans() -> None:
     assert runs_of(resolve(facts[::-1])) == whole
 
 
+def test_the_steps_of_a_run_that_never_came_are_one_run() -> None:
+    """It is known by the last of them, which has the last word; those of another one are another run."""
+    facts = facts_of(
+        """
+        step - parent_key=91 status=1 ended_us=1750000000005000
+          model gpt input_tokens=20
+        step - parent_key=91 status=2 ended_us=1750000000090000
+          tool get
+          model gpt input_tokens=30
+        step - parent_key=92 status=1 ended_us=1750000000200000
+        """
+    )
+    whole = [
+        {
+            "run_key": 3,
+            "root_run_key": 3,
+            "status": Status.FAILED,
+            "started_us": 1.0,
+            "ended_us": 90.0,
+            "tool_call_count": 1,
+            "model_call_count": 2,
+            "input_tokens": 50,
+            "unpriced_call_count": 2,
+            "spans_stored": 5,
+        },
+        {
+            "run_key": 6,
+            "root_run_key": 6,
+            "status": Status.SUCCESS,
+            "started_us": 6.0,
+            "ended_us": 200.0,
+            "spans_stored": 1,
+        },
+    ]
+    assert runs_of(resolve(facts)) == whole
+    assert runs_of(resolve(facts[::-1])) == whole
+
+
 def test_a_given_parent_is_the_parent_where_the_trace_shows_none() -> None:
     """A run id given as parent counts for a root; what the trace shows wins."""
     facts = facts_of(

@@ -891,6 +891,13 @@ OTHERS = [
     ),
     case("crew.kickoff", {"openinference.span.kind": "CHAIN"}, dialect="openinference", role="chain", name="crew"),
     case(
+        "Step 2",
+        {"openinference.span.kind": "CHAIN", "input.value": "{}"},
+        scope="openinference.instrumentation.smolagents",
+        dialect="openinference",
+        role="step",
+    ),
+    case(
         "researcher",
         {
             "openinference.span.kind": "CHAIN",
