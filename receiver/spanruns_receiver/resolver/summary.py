@@ -152,8 +152,9 @@ def _given_up(own: Columns, tree: Tree, node: Ints) -> Ints:
     if not len(found):
         return found
     is_tool = own["role"][node[found]] == Role.TOOL
-    outlived, unheard = _outlived(own, tree, node[found[is_tool]]), _unheard(own, tree, node[found[~is_tool]])
-    return np.concatenate([found[is_tool][outlived], found[~is_tool][unheard]])
+    tool, model = found[is_tool], found[~is_tool]
+    unanswered = _unheard(own, tree, node[model]) | _cut_off(own, tree, node[model])
+    return np.concatenate([tool[_outlived(own, tree, node[tool])], model[unanswered]])
 
 
 def _outlived(own: Columns, tree: Tree, tool: Ints) -> Bools:
@@ -189,6 +190,15 @@ def _unheard(own: Columns, tree: Tree, model: Ints) -> Bools:
     teller = own["trace_key"] ^ own["scope_key"]
     tells = (own["role"] == Role.MODEL) & (own["name_key"] != 0) & (own["has_output"] > 0)
     found &= np.isin(teller[model], teller[tells])
+    return found
+
+
+def _cut_off(own: Columns, tree: Tree, model: Ints) -> Bools:
+    """Which model calls ended with the span around them, which says that it was cancelled, and know of no answer, not even its usage."""
+    above = tree.parent[model]
+    found: Bools = (above >= 0) & (own["status"][above] == Status.CANCELLED)
+    found &= (own["same_key"][model] == 0) & (own["output_tokens"][model] == 0)
+    found &= own["ended_us"][model] >= own["ended_us"][above] - LATE_US
     return found
 
 

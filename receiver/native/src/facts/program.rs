@@ -183,7 +183,9 @@ impl Places {
             Source::Resource(number) => self.resources |= 1 << number,
             Source::Event { .. } => self.events = true,
             Source::StatusMessage => self.status_message = true,
-            Source::SpanName | Source::OwnName | Source::Scope | Source::ScopeVersion | Source::Status => self.names = true,
+            Source::SpanName | Source::OwnName | Source::Scope | Source::ScopeVersion | Source::Status => {
+                self.names = true;
+            }
         }
     }
 

@@ -331,6 +331,28 @@ def test_a_model_call_of_which_nothing_was_heard(outline: str, status: Status) -
     assert calls["status"].tolist()[-1] == status
 
 
+CUT_OFF = "run a\n  chain c status=3 ended_us=1750000000600000\n    model m ended_us=1750000000590000"
+
+
+@pytest.mark.parametrize(
+    ("outline", "status"),
+    [
+        (CUT_OFF, Status.CANCELLED),
+        (CUT_OFF + " status=1", Status.SUCCESS),
+        (CUT_OFF + " has_output=1", Status.SUCCESS),
+        (CUT_OFF + " output_tokens=1", Status.SUCCESS),  # contents are not told
+        (CUT_OFF + " same_key=8", Status.SUCCESS),  # its answer has an id
+        (CUT_OFF.replace("590000", "540000"), Status.SUCCESS),  # the step went on
+        (CUT_OFF.replace("status=3", "status=2"), Status.SUCCESS),
+        (CUT_OFF.replace("model m", "tool t"), Status.SUCCESS),  # tools may answer nothing
+    ],
+)
+def test_a_model_call_that_ended_with_a_cancelled_step(outline: str, status: Status) -> None:
+    """It was cancelled, too, if nothing is known of an answer."""
+    calls = resolve(facts_of(outline)).calls
+    assert calls["status"].tolist() == [status]
+
+
 @pytest.mark.parametrize(
     ("outline", "status"),
     [
