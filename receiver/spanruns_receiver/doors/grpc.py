@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 # Concurrent calls of one connection; more wait at the client.
 _STREAMS_PER_CONNECTION = 128
+# Calls that have come and that Python has not looked at yet, which takes it 0.2 ms each: what is more gRPC cancels without a word on when to
+# come back, by itself the more often the more there are beyond 1,000. Each may have a window of its message in memory.
+_UNSEEN_CALLS = 8 * 1024
 # How much of a message is sent before it is read, by calls that wait for a thread. What gRPC finds out by itself to be best for the
 # network is megabytes a call, which nothing here would count.
 _WINDOW_BYTES = 64 * 1024
@@ -55,6 +58,8 @@ class GrpcDoor:
                 # It refuses, without a word on when to come back, calls of clients that keep to the limit: those before them may still be
                 # in memory. `_Calls` does it instead.
                 ("grpc.http.overload_protection", 0),
+                ("grpc.server.max_pending_requests", _UNSEEN_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", _UNSEEN_CALLS),
                 ("grpc.http2.bdp_probe", 0),
                 ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
                 ("grpc.so_reuseport", int(settings.reuse_port)),

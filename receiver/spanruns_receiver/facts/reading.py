@@ -25,6 +25,7 @@ class Raw:
         "event_names",
         "resource",
         "scope_name",
+        "scope_version",
         "span_name",
         "status",
         "status_message",
@@ -38,6 +39,7 @@ class Raw:
         *,
         span_name: bytes = b"",
         scope_name: bytes = b"",
+        scope_version: bytes = b"",
         status: bytes = b"",
         status_message: bytes = b"",
         event_names: Sequence[bytes] = (),
@@ -47,6 +49,7 @@ class Raw:
         self.resource = resource
         self.span_name = span_name
         self.scope_name = scope_name
+        self.scope_version = scope_version
         self.status = status
         self.status_message = status_message
         self.event_names = event_names
@@ -111,7 +114,7 @@ class Reading:
         self._roles = [(role, self._all(rule)) for role, rule in dialect.roles]
         self.ok_is_default = dialect.ok_is_default
         self._failed = [self._all(rule) for rule in dialect.failed]
-        self._implied = [(self._all(rule), apart, provider) for rule, apart, provider in dialect.implied]
+        self._implied = [(self._all(said.rule), said) for said in dialect.implied]
         self._blamed = [self._all(rule) for rule in dialect.blamed]
         self._cancelled = [self._all(rule) for rule in dialect.cancelled]
         self._markers = [self._all(rule) for rule in dialect.markers]
@@ -147,7 +150,7 @@ class Reading:
 
     def apart(self, raw: Raw) -> set[str]:
         """The fields whose tokens the span's sums leave out."""
-        return {field for rule, apart, _ in self._implied if apart and _meets(raw, rule) for field in apart}
+        return {field for rule, said in self._implied if said.apart and _meets(raw, rule) for field in said.apart}
 
     def cancelled(self, raw: Raw) -> bool:
         """Whether the dialect's own word says that the span, unless its status is an error, was cancelled."""
@@ -167,14 +170,17 @@ class Reading:
 
     def provider(self, raw: Raw) -> bytes:
         """The provider of the model; empty where the value names a framework."""
-        for rule, _, provider in self._implied:
-            if provider and _meets(raw, rule):
-                return provider
+        for rule, implied in self._implied:
+            if implied.provider and _meets(raw, rule):
+                return implied.provider
         value = json_text.string(self.field("provider")(raw)).lower()
         return self._providers.get(value, value)
 
     def operation(self, raw: Raw) -> bytes:
         """What the model was asked for, in the convention's words; `chat` where nobody says."""
+        for rule, implied in self._implied:
+            if implied.operation and _meets(raw, rule):
+                return implied.operation
         said = self.field("operation")(raw)
         return self._operations.get(said, said) if said else b"chat"
 
@@ -216,6 +222,8 @@ class Reading:
                 return self.span_name
             case "scope":
                 return lambda raw: raw.scope_name
+            case "scope_version":
+                return lambda raw: raw.scope_version
             case "status":
                 return lambda raw: raw.status
             case "status_message":

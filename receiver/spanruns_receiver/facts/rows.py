@@ -166,14 +166,29 @@ class _Resources:
 
 
 def _span(mappings: Mappings, row: Row, resource: dict[bytes, bytes]) -> Fact:
-    (start, trace_id, span_id, parent_id, _, name, kind, service, _, scope, _, attributes, duration, code, message) = (
-        row[:15]
-    )
+    (
+        start,
+        trace_id,
+        span_id,
+        parent_id,
+        _,
+        name,
+        kind,
+        service,
+        _,
+        scope,
+        version,
+        attributes,
+        duration,
+        code,
+        message,
+    ) = row[:15]
     raw = Raw(
         attributes,
         resource,
         span_name=name,
         scope_name=scope,
+        scope_version=version,
         status=code.lower(),
         status_message=message,
         event_names=row[16],
@@ -343,7 +358,7 @@ def _name(reading: Reading, raw: Raw, role: bytes) -> bytes:
         if model in _NO_MODELS:
             model = reading.field("requested_model")(raw)
         return b"" if model in _NO_MODELS else _MODEL_PLACE.sub(b"", model)
-    return raw.span_name
+    return b"" if role == b"step" else raw.span_name
 
 
 def _run(reading: Reading, raw: Raw) -> Fact:

@@ -22,6 +22,7 @@ class Role(IntEnum):
     CHAIN = 4
     TOOL = 5
     MODEL = 6
+    STEP = 7
 
 
 class Event(IntEnum):
@@ -85,7 +86,7 @@ _FACT = [
     (
         "role",
         "u1",
-        "transform(role, ['run', 'agent', 'workflow', 'chain', 'tool', 'model'], [1, 2, 3, 4, 5, 6], 0)::UInt8",
+        "transform(role, ['run', 'agent', 'workflow', 'chain', 'tool', 'model', 'step'], [1, 2, 3, 4, 5, 6, 7], 0)::UInt8",
     ),
     (
         "event",

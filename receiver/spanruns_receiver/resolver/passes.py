@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
 import numpy as np
-from spanruns_schema.errors import StoreError
+from spanruns_schema.errors import StoreError, StoreRejected
 from spanruns_schema.resolving import sql
 from spanruns_schema.store import Parameter, Settings, Store, rows
 
@@ -95,12 +95,13 @@ def resolve_traces(
     `ranges` has first and last start of facts (unix seconds) of traces for which they are known; the others are looked up.
     In traces that got facts after `fed_since` a span whose parent is missing waits for it; without, it is taken for a root.
     `recent` gives the facts of traces that need not be read.
-    A trace that nobody foresaw is left out, and logged: one must not keep all others from being resolved.
+    A trace that nobody foresaw, or whose rows the store does not take, is left out, and logged: one must not keep all others from being
+    resolved.
     """
-    resolving = _Pass(store, books, fed_since)
+    resolving = _Pass(store, books, fed_since, recent)
     size = BATCH_TRACES if recent is None else RECENT_TRACES
     for batch in batches(store, traces, known, old_until, ranges, size):
-        resolving.resolve(batch, recent)
+        resolving.resolve(batch)
     resolving.finish()
     return resolving.passed
 
@@ -135,29 +136,67 @@ def batches(
 
 
 class _Pass:
-    def __init__(self, store: Store, books: Books, fed_since: datetime | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        books: Books,
+        fed_since: datetime | None,
+        recent: Callable[[Sequence[str]], RecentFacts] | None,
+    ) -> None:
         self._store = store
         self._books = books
+        self._recent = recent
         self._rows = _Rows(store)
         self._fed_since_us = int(fed_since.timestamp() * 1e6) if fed_since else None
         self.passed = Passed()
 
-    def resolve(self, batch: Batch, recent: Callable[[Sequence[str]], RecentFacts] | None) -> None:
+    def resolve(self, batch: Batch) -> None:
         """Resolve traces, whatever is wrong with some of them."""
+        self._rows.begin(batch)
         try:
-            if recent is not None:
-                self.resolve_recent(batch, recent(batch.traces))
+            self._resolve(batch)
+        except _Refused:
+            self._resolve_apart()
+
+    def finish(self) -> None:
+        """Write what is not written yet."""
+        try:
+            self._rows.insert()
+        except _Refused:
+            self._resolve_apart()
+
+    def _resolve_apart(self) -> None:
+        """Resolve once more what is not written, each batch with inserts of its own: rows of one of them were refused."""
+        for batch in self._rows.give_up():
+            self._resolve_alone(batch)
+
+    def _resolve_alone(self, batch: Batch) -> None:
+        try:
+            self._resolve(batch)
+            self._rows.insert()
+        except _Refused as error:
+            self._rows.give_up()
+            self._leave_out_one(batch, self._resolve_alone, error)
+
+    def _resolve(self, batch: Batch) -> None:
+        try:
+            if self._recent is not None:
+                self.resolve_recent(batch, self._recent(batch.traces))
             else:
                 self.resolve_stored(batch)
-        except StoreError:
+        except (StoreError, _Refused):
             raise
-        except Exception:
-            if len(batch.traces) == 1:
-                _log.exception("trace %s cannot be resolved", batch.traces[0])
-                self.passed.failed += batch.traces
-                return
-            for half in _halves(batch):
-                self.resolve(half, recent)
+        except Exception as error:
+            self._leave_out_one(batch, self._resolve, error)
+
+    def _leave_out_one(self, batch: Batch, resolve: Callable[[Batch], None], error: Exception) -> None:
+        """Halve a batch down to the trace that is at fault."""
+        if len(batch.traces) == 1:
+            _log.error("trace %s cannot be resolved", batch.traces[0], exc_info=error)
+            self.passed.failed += batch.traces
+            return
+        for half in _halves(batch):
+            resolve(half)
 
     def resolve_recent(self, batch: Batch, facts: RecentFacts) -> None:
         """Resolve traces whose facts are all at hand."""
@@ -191,10 +230,6 @@ class _Pass:
             narrow = facts.narrow()
             resolved = self._decide(facts, narrow)
         self._write(batch, facts, narrow, resolved)
-
-    def finish(self) -> None:
-        """Write what is not written yet."""
-        self._rows.insert()
 
     def _decide(self, facts: Facts, narrow: Columns) -> Resolved:
         return resolve(narrow, self._fed_since_us, self._prices(facts, narrow))
@@ -239,6 +274,10 @@ class _Pass:
         self._rows.add("model_calls_data", model_calls(models), len(models))
 
 
+class _Refused(Exception):
+    """The store does not take rows for what is in them."""
+
+
 class _Rows:
     """Rows of runs and calls on their way to the store: an insert costs as much as thousands of rows, so it takes those of several batches."""
 
@@ -246,9 +285,14 @@ class _Rows:
         self._store = store
         self._blocks: dict[str, tuple[list[str], list[bytes]]] = {}
         self._bytes = 0
+        self._batches: list[Batch] = []
+
+    def begin(self, batch: Batch) -> None:
+        """What comes next are rows of this batch."""
+        self._batches.append(batch)
 
     def add(self, table: str, columns: Block, count: int) -> None:
-        """Take a block, and write everything when there is enough."""
+        """Take a block, and write everything when there is enough. Raises as `insert`."""
         if count:
             block = native.write(columns, count)
             self._blocks.setdefault(table, ([name for name, _, _ in columns], []))[1].append(block)
@@ -257,10 +301,33 @@ class _Rows:
                 self.insert()
 
     def insert(self) -> None:
-        """Write what was taken."""
+        """Write what was taken; raises `_Refused` when that is at fault, not the store."""
         for table, (columns, blocks) in self._blocks.items():
-            self._store.insert(table, columns, b"".join(blocks), settings=QUICK_INSERT)
+            try:
+                self._store.insert(table, columns, b"".join(blocks), settings=QUICK_INSERT)
+            except StoreRejected as error:
+                if self._takes_none(table, columns):
+                    raise _Refused from error
+                raise
         self._blocks, self._bytes = {}, 0
+        del self._batches[:-1]  # of the last one there may be more
+
+    def give_up(self) -> list[Batch]:
+        """Forget what is not written; returns the batches that it is of."""
+        batches, self._batches = self._batches, []
+        self._blocks, self._bytes = {}, 0
+        return batches
+
+    def _takes_none(self, table: str, columns: Sequence[str]) -> bool:
+        """Whether the store can do such an insert: of no rows."""
+        names = ", ".join(f"`{name}`" for name in columns)
+        try:
+            self._store.command(
+                f"INSERT INTO {table} ({names}) SELECT {names} FROM {table} LIMIT 0", settings=QUICK_INSERT
+            )
+        except StoreError:
+            return False
+        return True
 
 
 def _halves(batch: Batch) -> Iterator[Batch]:

@@ -69,7 +69,7 @@ class _Groups:
         self.facts, self.spans, self.tree = facts, spans, tree
         own = spans.facts
         self.heads: Ints = np.flatnonzero(tree.is_run)
-        self.keys, of_head = np.unique(own["run_key"][self.heads], return_inverse=True)
+        self.keys, of_head = np.unique(_run_keys(own, spans.parent, self.heads), return_inverse=True)
         self.of_node = np.full(len(own), -1, np.int64)
         self.of_node[self.heads] = of_head
         self.of_head: Ints = of_head.astype(np.int64)
@@ -93,6 +93,19 @@ class _Groups:
 
     def zeros(self, kind: Any = np.int64) -> Any:
         return np.zeros(self.count, kind)
+
+
+def _run_keys(own: Columns, parent: Ints, heads: Ints) -> Keys:
+    """The keys of the runs. The steps of one that never came are its segments: it is known by the last, which speaks first for it."""
+    keys = own["run_key"][heads]
+    lost = (own["role"][heads] == Role.STEP) & (parent[heads] < 0)
+    if lost.any():
+        step = heads[lost]
+        order = np.lexsort((own["span_key"][step], -own["started_us"][step], own["parent_key"][step]))
+        _, first, run = np.unique(own["parent_key"][step][order], return_index=True, return_inverse=True)
+        latest = keys[lost][order][first]
+        keys[np.flatnonzero(lost)[order]] = latest[run]
+    return keys
 
 
 @dataclass(frozen=True)
@@ -139,8 +152,9 @@ def _given_up(own: Columns, tree: Tree, node: Ints) -> Ints:
     if not len(found):
         return found
     is_tool = own["role"][node[found]] == Role.TOOL
-    outlived, unheard = _outlived(own, tree, node[found[is_tool]]), _unheard(own, tree, node[found[~is_tool]])
-    return np.concatenate([found[is_tool][outlived], found[~is_tool][unheard]])
+    tool, model = found[is_tool], found[~is_tool]
+    unanswered = _unheard(own, tree, node[model]) | _cut_off(own, tree, node[model])
+    return np.concatenate([tool[_outlived(own, tree, node[tool])], model[unanswered]])
 
 
 def _outlived(own: Columns, tree: Tree, tool: Ints) -> Bools:
@@ -176,6 +190,15 @@ def _unheard(own: Columns, tree: Tree, model: Ints) -> Bools:
     teller = own["trace_key"] ^ own["scope_key"]
     tells = (own["role"] == Role.MODEL) & (own["name_key"] != 0) & (own["has_output"] > 0)
     found &= np.isin(teller[model], teller[tells])
+    return found
+
+
+def _cut_off(own: Columns, tree: Tree, model: Ints) -> Bools:
+    """Which model calls ended with the span around them, which says that it was cancelled, and know of no answer, not even its usage."""
+    above = tree.parent[model]
+    found: Bools = (above >= 0) & (own["status"][above] == Status.CANCELLED)
+    found &= (own["same_key"][model] == 0) & (own["output_tokens"][model] == 0)
+    found &= own["ended_us"][model] >= own["ended_us"][above] - LATE_US
     return found
 
 
@@ -240,7 +263,7 @@ def _lifecycle(runs: Columns, groups: _Groups, own: Columns, calls: _Calls) -> N
     only_queued = started == far
     np.minimum.at(started, groups.of_head, np.where(only_queued[groups.of_head], own["started_us"], far))
     runs["started_us"] = started
-    ended = is_span & (status != Status.WAITING)
+    ended = is_span & (status != Status.WAITING) & ~_went_on(groups, own, status)
     order = np.argsort(own["ended_us"][ended], kind="stable")
     last_group, last_status = groups.of_head[ended][order], status[ended][order]
     runs["status"] = np.where(only_queued, Status.QUEUED, Status.RUNNING)
@@ -248,6 +271,17 @@ def _lifecycle(runs: Columns, groups: _Groups, own: Columns, calls: _Calls) -> N
     runs["ended_us"][last_group] = own["ended_us"][ended][order]
     _events(runs, groups)
     _waiting(runs, groups, own, status, is_span)
+
+
+def _went_on(groups: _Groups, own: Columns, status: NDArray[np.uint8]) -> Bools:
+    """Steps of runs that never came which are not known to be the end of theirs: all but a last one that failed or was cancelled."""
+    step: Bools = own["role"] == Role.STEP
+    if not step.any():
+        return step
+    latest = groups.zeros()
+    np.maximum.at(latest, groups.of_head, own["started_us"])
+    is_last = own["started_us"] == latest[groups.of_head]
+    return step & ~(is_last & np.isin(status, (Status.FAILED, Status.CANCELLED)))
 
 
 def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
@@ -298,7 +332,9 @@ def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
 
 def _failed_steps(own: Columns, tree: Tree) -> Ints:
     """Chains that are nothing but a step of the run directly around them, and failed."""
-    step = np.flatnonzero((own["role"] == Role.CHAIN) & (own["status"] == Status.FAILED) & (tree.run < 0))
+    step = np.flatnonzero(
+        np.isin(own["role"], (Role.CHAIN, Role.STEP)) & (own["status"] == Status.FAILED) & (tree.run < 0)
+    )
     if not len(step):
         return step
     around = nearest(tree.parent, (tree.run >= 0) | (own["role"] == Role.TOOL))[step]

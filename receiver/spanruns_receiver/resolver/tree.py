@@ -6,6 +6,7 @@ doubled until they stand still, so the number of rounds is the logarithm of the 
 
 Rules (docs/decisions/0002-resolver.md says why):
 - a chain is a workflow when nothing significant stands above it, a run when it calls a model and tools inside a tool call, else nothing;
+- a step is a chain that never stands alone: where the run around it never came, it is that run, with the other steps of it (`summary.py`);
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
   makes no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
@@ -180,13 +181,15 @@ def _is_run(role: Ints) -> Bools:
 
 
 def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
-    """Chains and nameless agents become runs, workflows or nothing, by what stands above and below them."""
+    """Chains, steps and nameless agents become runs, workflows or nothing, by what stands above and below them."""
     role, parent = role.copy(), nodes.parent
-    chain = role == Role.CHAIN
+    step = role == Role.STEP
+    chain = (role == Role.CHAIN) | step
     around = nearest(parent, role != Role.NONE)
     outermost = (around < 0) & nodes.is_root[roots(parent)]
     asked = _asked_agents(role, parent, chain & (around >= 0) & (role[np.maximum(around, 0)] == Role.TOOL))
     role[chain] = np.where(outermost[chain], Role.WORKFLOW, np.where(asked[chain], Role.RUN, Role.NONE))
+    role[step & outermost] = Role.RUN
     agent = role == Role.AGENT
     if agent.any():
         above = nearest(parent, (role == Role.RUN) | agent | (role == Role.TOOL))

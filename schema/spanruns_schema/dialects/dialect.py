@@ -12,7 +12,7 @@ from typing import Any
 from spanruns_schema.errors import ConfigError
 
 BASE = "genai"
-ROLES = frozenset({"run", "agent", "workflow", "chain", "tool", "model", "ignored", ""})
+ROLES = frozenset({"run", "agent", "workflow", "chain", "step", "tool", "model", "ignored", ""})
 
 APART_FROM_INPUT = ("cache_read_tokens", "cache_write_tokens", "audio_input_tokens")
 """Fields whose tokens are parts of the input, but which some leave out of its sum."""
@@ -37,11 +37,12 @@ class Role:
 
 @dataclass(frozen=True)
 class Implied:
-    """What a span that meets `when` does not say itself: fields that its sums leave `apart`, and its provider."""
+    """What a span that meets `when` does not say itself: fields that its sums leave `apart`, its provider, its operation."""
 
     when: When
     apart: Sequence[str] = ()
     provider: str = ""
+    operation: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,12 +171,12 @@ def _role(item: dict[str, Any]) -> Role:
 
 
 def _implied(item: dict[str, Any]) -> Implied:
-    if unknown := item.keys() - {"when", "apart", "provider"}:
+    if unknown := item.keys() - {"when", "apart", "provider", "operation"}:
         raise ValueError(f"[[implied]] knows no {sorted(unknown)[0]!r}")
     known = {*APART_FROM_INPUT, *APART_FROM_OUTPUT, UNTOLD}
     if unknown := set(item.get("apart", ())) - known:
         raise ValueError(f"apart {sorted(unknown)[0]!r} is none of {', '.join(sorted(known))}")
-    return Implied(_when(item["when"]), item.get("apart", ()), item.get("provider", ""))
+    return Implied(_when(item["when"]), item.get("apart", ()), item.get("provider", ""), item.get("operation", ""))
 
 
 def _record(item: dict[str, Any]) -> Record:

@@ -10,6 +10,7 @@ from spanruns_schema.dialects.dialect import (
     BASE,
     UNTOLD,
     Dialect,
+    Implied,
     Record,
     When,
     load,
@@ -323,7 +324,8 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
             mapping.alias(
                 "name_",
                 f"multiIf(role_ IN ('run', 'agent'), {field('agent_name')}, {run}, {field('workflow_name')}, "
-                f"{tool}, {field('tool_name')}, {model}, {_known_model(field('model'), field('requested_model'))}, SpanName)",
+                f"{tool}, {field('tool_name')}, {model}, {_known_model(field('model'), field('requested_model'))}, "
+                "role_ = 'step', '', SpanName)",
             )
         ),
         "service_name": "ServiceName",
@@ -473,19 +475,23 @@ class RowMapping:
         value = self.alias("provider_", f"lower({_unquoted(self.field('provider'))})")
         no_provider = {"": self._base.frameworks}
         said = translated(value, [no_provider, *(d.providers for d in [*self._dialects, self._base])])
-        branches = [
-            part
-            for dialect in [*self._dialects, self._base]
-            for implied in dialect.implied
-            if implied.provider
-            for part in (self._rule(dialect, implied.when), quote(implied.provider))
-        ]
-        return f"multiIf({', '.join([*branches, said])})" if branches else said
+        return self._implied(lambda implied: implied.provider, said)
 
     def operation(self) -> str:
         """What the model was asked for, in the convention's words."""
         said = translated(self.field("operation"), [d.operations for d in [*self._dialects, self._base]])
-        return f"if({self.field('operation')} = '', 'chat', {said})"
+        return self._implied(lambda implied: implied.operation, f"if({self.field('operation')} = '', 'chat', {said})")
+
+    def _implied(self, word: Callable[[Implied], str], said: str) -> str:
+        """What a span's dialect implies, if anything, else what is said."""
+        branches = [
+            part
+            for dialect in [*self._dialects, self._base]
+            for implied in dialect.implied
+            if word(implied)
+            for part in (self._rule(dialect, implied.when), quote(word(implied)))
+        ]
+        return f"multiIf({', '.join([*branches, said])})" if branches else said
 
     def marker(self) -> tuple[str, str]:
         """Whether the span is only a sign that another has begun, and that one's parent."""
@@ -530,7 +536,7 @@ class RowMapping:
         return [] if dialect is self._base else [f"dialect = {quote(dialect.name)}"]
 
     def _when(self, dialect: Dialect, when: When) -> list[str]:
-        special = {"$span_name": "SpanName", "$scope": "ScopeName"}
+        special = {"$span_name": "SpanName", "$scope": "ScopeName", "$scope_version": "ScopeVersion"}
         conditions = []
         for key, values in when.items():
             value = special.get(key) or self._source(scoped(dialect, key))

@@ -39,6 +39,7 @@ Kind = Literal[
     "span_name",
     "own_name",
     "scope",
+    "scope_version",
     "status",
     "status_message",
 ]
@@ -50,7 +51,7 @@ class Source(NamedTuple):
     `slot`: the value of the slot; `inside`: what stands at `path` inside its JSON, of that what is between the texts `name` and `key`
     if there are any (without a path, of the value as it is); `resource`: the resource's attribute `name`;
     `prefix`: all attributes under `name` as JSON; `event`, `last_event`: the attribute `key` of the first or last event `name` that
-    has it; `span_name`: as it came; `own_name`: without what the dialect puts around it; `scope`: the scope's name;
+    has it; `span_name`: as it came; `own_name`: without what the dialect puts around it; `scope`, `scope_version`: the scope's name and version;
     `status`: `ok`, `error` or `unset`.
     """
 
@@ -90,11 +91,12 @@ Rule = tuple[Condition, ...]
 
 
 class ImpliedProgram(NamedTuple):
-    """What a row that meets the rule does not say itself: fields that its sums leave `apart`; its provider, if not empty."""
+    """What a row that meets the rule does not say itself: fields that its sums leave `apart`; its provider and its operation, if not empty."""
 
     rule: Rule
     apart: tuple[str, ...]
     provider: bytes
+    operation: bytes
 
 
 class DialectProgram(NamedTuple):
@@ -267,7 +269,9 @@ class _Compiler:
             ),
             failed=tuple(self._when(of, when) for of in own for when in of.failed),
             implied=tuple(
-                ImpliedProgram(self._when(of, said.when), tuple(said.apart), said.provider.encode())
+                ImpliedProgram(
+                    self._when(of, said.when), tuple(said.apart), said.provider.encode(), said.operation.encode()
+                )
                 for of in own
                 for said in of.implied
             ),
@@ -280,7 +284,11 @@ class _Compiler:
         )
 
     def _when(self, dialect: Dialect, when: When) -> Rule:
-        special: dict[str, Source] = {"$span_name": Source("span_name"), "$scope": Source("scope")}
+        special: dict[str, Source] = {
+            "$span_name": Source("span_name"),
+            "$scope": Source("scope"),
+            "$scope_version": Source("scope_version"),
+        }
         around = tuple(affix for of in (dialect, self._base) for affix in _affixes(of))
         return tuple(
             Condition(

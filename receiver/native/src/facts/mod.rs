@@ -81,6 +81,7 @@ impl<'p> FactMaker<'p> {
         let texts = Texts {
             span_name: span.names.get(span.name),
             scope: &head.scope_name,
+            scope_version: &head.scope_version,
             status: match span.code {
                 b"Ok" => b"ok",
                 b"Error" => b"error",
@@ -211,6 +212,7 @@ impl Role {
             Role::Agent => b"agent",
             Role::Workflow => b"workflow",
             Role::Chain => b"chain",
+            Role::Step => b"step",
             Role::Tool | Role::Shadow => b"tool",
             Role::Model => b"model",
             Role::Ignored => b"ignored",
@@ -294,6 +296,7 @@ impl<'r> Maker<'_, 'r> {
             Role::Workflow | Role::Chain => &self.fields.workflow_name,
             Role::Tool | Role::Shadow => &self.fields.tool_name,
             Role::Model => &self.fields.model,
+            Role::Step => return Cow::Borrowed(b""),
             Role::None | Role::Ignored => return Cow::Borrowed(self.row.texts.span_name),
         };
         let name = self.row.first(sources);
@@ -349,11 +352,17 @@ impl<'r> Maker<'_, 'r> {
     fn model(&self, fact: &mut Fact<'r>) {
         let (row, fields) = (self.row, self.fields);
         let words = self.row.words();
-        let said = row.first(&fields.operation);
-        fact.operation = match words.operations.get(&*said) {
-            _ if said.is_empty() => Cow::Borrowed(b"chat"),
-            Some(name) => Cow::Borrowed(name),
-            None => said,
+        let mut implied = row.dialect.implied.iter().filter(|said| !said.operation.is_empty());
+        fact.operation = match implied.find(|said| row.meets(&said.rule)) {
+            Some(said) => Cow::Borrowed(&said.operation),
+            None => {
+                let said = row.first(&fields.operation);
+                match words.operations.get(&*said) {
+                    _ if said.is_empty() => Cow::Borrowed(b"chat"),
+                    Some(name) => Cow::Borrowed(name),
+                    None => said,
+                }
+            }
         };
         let mut implied = row.dialect.implied.iter().filter(|said| !said.provider.is_empty());
         fact.provider = match implied.find(|said| row.meets(&said.rule)) {

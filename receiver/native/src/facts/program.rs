@@ -62,6 +62,7 @@ struct GivenImplied {
     rule: Vec<GivenCondition>,
     apart: Vec<String>,
     provider: Vec<u8>,
+    operation: Vec<u8>,
 }
 
 #[derive(FromPyObject)]
@@ -147,6 +148,7 @@ pub enum Source {
     SpanName,
     OwnName,
     Scope,
+    ScopeVersion,
     Status,
     StatusMessage,
 }
@@ -181,7 +183,9 @@ impl Places {
             Source::Resource(number) => self.resources |= 1 << number,
             Source::Event { .. } => self.events = true,
             Source::StatusMessage => self.status_message = true,
-            Source::SpanName | Source::OwnName | Source::Scope | Source::Status => self.names = true,
+            Source::SpanName | Source::OwnName | Source::Scope | Source::ScopeVersion | Source::Status => {
+                self.names = true;
+            }
         }
     }
 
@@ -197,7 +201,7 @@ impl Places {
             Source::Resource(number) => self.resources >> number & 1 != 0,
             Source::Event { .. } => self.events,
             Source::StatusMessage => self.status_message,
-            Source::SpanName | Source::OwnName | Source::Scope | Source::Status => self.names,
+            Source::SpanName | Source::OwnName | Source::Scope | Source::ScopeVersion | Source::Status => self.names,
         }
     }
 
@@ -251,6 +255,7 @@ pub enum Role {
     Agent,
     Workflow,
     Chain,
+    Step,
     Tool,
     Shadow,
     Model,
@@ -279,11 +284,12 @@ fields! {
     rows_processed progress_done progress_total dry_run sla_ms spans_reported heartbeat_interval_ms
 }
 
-/// What a row that meets the rule does not say itself: fields that its sums leave apart; its provider, if not empty.
+/// What a row that meets the rule does not say itself: fields that its sums leave apart; its provider and its operation, if not empty.
 pub struct Implied {
     pub rule: Rule,
     pub apart: Vec<String>,
     pub provider: Vec<u8>,
+    pub operation: Vec<u8>,
 }
 
 /// How rows of one dialect are read.
@@ -505,7 +511,8 @@ impl Names {
     }
 
     fn implied(&mut self, given: GivenImplied) -> PyResult<Implied> {
-        Ok(Implied { rule: self.rule(given.rule)?, apart: given.apart, provider: given.provider })
+        let GivenImplied { rule, apart, provider, operation } = given;
+        Ok(Implied { rule: self.rule(rule)?, apart, provider, operation })
     }
 
     fn source(&mut self, given: GivenSource) -> PyResult<Source> {
@@ -524,6 +531,7 @@ impl Names {
             "span_name" => Source::SpanName,
             "own_name" => Source::OwnName,
             "scope" => Source::Scope,
+            "scope_version" => Source::ScopeVersion,
             "status" => Source::Status,
             "status_message" => Source::StatusMessage,
             kind => return Err(PyValueError::new_err(format!("no such source: {kind}"))),
@@ -563,6 +571,7 @@ fn role(name: &[u8]) -> PyResult<Role> {
         b"agent" => Role::Agent,
         b"workflow" => Role::Workflow,
         b"chain" => Role::Chain,
+        b"step" => Role::Step,
         b"tool" => Role::Tool,
         b"shadow" => Role::Shadow,
         b"model" => Role::Model,

@@ -49,6 +49,7 @@ pub struct Reader<'p> {
 pub struct Texts<'r> {
     pub span_name: &'r [u8],
     pub scope: &'r [u8],
+    pub scope_version: &'r [u8],
     pub status: &'r [u8],
     pub status_message: &'r [u8],
     pub events: Option<Events<'r>>,
@@ -266,6 +267,7 @@ impl<'r> Row<'r> {
             Source::SpanName => self.texts.span_name,
             Source::OwnName => stripped(self.texts.span_name, &self.dialect.affixes),
             Source::Scope => self.texts.scope,
+            Source::ScopeVersion => self.texts.scope_version,
             Source::Status => self.texts.status,
             Source::StatusMessage => self.texts.status_message,
         })

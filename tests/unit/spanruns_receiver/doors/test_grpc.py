@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import grpc
@@ -213,6 +213,23 @@ def test_more_calls_on_a_connection_than_it_takes(front: Front, channel: grpc.Ch
         futures = [unary.future(traces(first + n), timeout=60) for n in range(500)]
         assert {future.code() for future in futures} == {grpc.StatusCode.OK}
     assert len(contents(front.spool)) == 1000
+
+
+def test_many_connections_at_once(front: Front) -> None:
+    """None of their calls is cancelled, however many come before the first is looked at."""
+    with ExitStack() as open_:
+        channels = [
+            open_.enter_context(
+                grpc.insecure_channel(f"127.0.0.1:{front.grpc_port}", [("grpc.use_local_subchannel_pool", 1)])
+            )
+            for _ in range(40)
+        ]
+        futures = [
+            channel.unary_unary(NAMES["traces"].grpc_method).future(traces(n), timeout=60)
+            for channel in channels
+            for n in range(128)
+        ]
+        assert {future.code() for future in futures} <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
 
 
 def test_official_exporter_in_many_threads(front: Front, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from spanruns_receiver.resolver import passes
+from spanruns_schema.errors import StoreRejected
 
 from tests.support.resolving import Bench
 from tests.support.spans import content, exception, logs_request, record, span, spans_request, trace_id
@@ -291,6 +292,57 @@ def test_batches_share_inserts(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
         bench.resolve(old_until=datetime.fromtimestamp(0, UTC))
         assert bench.everything() == expected
         assert Counter(inserted) == {f"{table}_data": times for table in ("runs", "tool_calls", "model_calls")}
+
+
+@pytest.mark.parametrize(("batch_traces", "insert_bytes"), [(2, passes.INSERT_BYTES), (100, 1)])
+def test_a_trace_whose_rows_are_refused(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    batch_traces: int,
+    insert_bytes: int,
+) -> None:
+    """It is logged and left out; all others are written, whatever shared their batch and insert."""
+    monkeypatch.setattr(passes, "BATCH_TRACES", batch_traces)
+    monkeypatch.setattr(passes, "RECENT_TRACES", batch_traces)
+    monkeypatch.setattr(passes, "INSERT_BYTES", insert_bytes)
+    pieces: list[Span | LogRecord] = [
+        piece
+        for trace in range(1, 12)
+        for piece in (
+            span(1, f"invoke_agent a{trace}", RUN, trace=trace),
+            span(2, f"execute_tool t{trace}", TOOL, parent=1, trace=trace),
+            span(3, "chat", usage(5, 7), parent=1, trace=trace),
+        )
+    ]
+    receive(bench, pieces)
+    bench.store.command("ALTER TABLE tool_calls_data ADD CONSTRAINT odd CHECK tool_name NOT IN ('t4', 't9')")
+    try:
+        bench.resolve(old_until=datetime.fromtimestamp(0, UTC))
+    finally:
+        bench.store.command("ALTER TABLE tool_calls_data DROP CONSTRAINT odd")
+    assert {call["tool_name"] for call in bench.rows("tool_calls")} == {f"t{n}" for n in range(1, 12)} - {"t4", "t9"}
+    others = {trace_id(n) for n in range(1, 12)} - {trace_id(4), trace_id(9)}
+    for table in ("runs", "model_calls"):
+        assert others <= {row["trace_id"] for row in bench.rows(table)}
+    left_out = [record.getMessage() for record in caplog.records]
+    assert sorted(left_out) == [f"trace {trace_id(n)} cannot be resolved" for n in (4, 9)]
+    bench.resolve()
+    assert len(bench.rows("tool_calls")) == 11
+
+
+def test_a_store_that_takes_no_rows(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """No trace is left out for it: the pass fails, and is made again."""
+    receive(bench, crew())
+    bench.store.command("ALTER TABLE tool_calls_data RENAME COLUMN result TO away")
+    try:
+        with pytest.raises(StoreRejected):
+            bench.resolve(old_until=datetime.fromtimestamp(0, UTC))
+    finally:
+        bench.store.command("ALTER TABLE tool_calls_data RENAME COLUMN away TO result")
+    assert caplog.records == []
+    bench.resolve()
+    assert len(bench.rows("tool_calls")) > 0
 
 
 def test_calls_of_more_days_than_an_insert_may_have(bench: Bench) -> None:

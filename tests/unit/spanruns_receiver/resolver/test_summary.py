@@ -331,6 +331,28 @@ def test_a_model_call_of_which_nothing_was_heard(outline: str, status: Status) -
     assert calls["status"].tolist()[-1] == status
 
 
+CUT_OFF = "run a\n  chain c status=3 ended_us=1750000000600000\n    model m ended_us=1750000000590000"
+
+
+@pytest.mark.parametrize(
+    ("outline", "status"),
+    [
+        (CUT_OFF, Status.CANCELLED),
+        (CUT_OFF + " status=1", Status.SUCCESS),
+        (CUT_OFF + " has_output=1", Status.SUCCESS),
+        (CUT_OFF + " output_tokens=1", Status.SUCCESS),  # contents are not told
+        (CUT_OFF + " same_key=8", Status.SUCCESS),  # its answer has an id
+        (CUT_OFF.replace("590000", "540000"), Status.SUCCESS),  # the step went on
+        (CUT_OFF.replace("status=3", "status=2"), Status.SUCCESS),
+        (CUT_OFF.replace("model m", "tool t"), Status.SUCCESS),  # tools may answer nothing
+    ],
+)
+def test_a_model_call_that_ended_with_a_cancelled_step(outline: str, status: Status) -> None:
+    """It was cancelled, too, if nothing is known of an answer."""
+    calls = resolve(facts_of(outline)).calls
+    assert calls["status"].tolist() == [status]
+
+
 @pytest.mark.parametrize(
     ("outline", "status"),
     [
@@ -462,6 +484,44 @@ def test_one_run_over_several_spans() -> None:
             "waiting_ms": 300.0,
             "spans_stored": 2,
         }
+    ]
+    assert runs_of(resolve(facts)) == whole
+    assert runs_of(resolve(facts[::-1])) == whole
+
+
+def test_the_steps_of_a_run_that_never_came_are_one_run() -> None:
+    """It is known by the last of them, and ended if that failed; those of another one are another run."""
+    facts = facts_of(
+        """
+        step - parent_key=91 status=1 ended_us=1750000000005000
+          model gpt input_tokens=20
+        step - parent_key=91 status=2 ended_us=1750000000090000
+          tool get
+          model gpt input_tokens=30
+        step - parent_key=92 status=2 ended_us=1750000000100000
+        step - parent_key=92 status=1 ended_us=1750000000200000
+        """
+    )
+    whole = [
+        {
+            "run_key": 3,
+            "root_run_key": 3,
+            "status": Status.FAILED,
+            "started_us": 1.0,
+            "ended_us": 90.0,
+            "tool_call_count": 1,
+            "model_call_count": 2,
+            "input_tokens": 50,
+            "unpriced_call_count": 2,
+            "spans_stored": 5,
+        },
+        {
+            "run_key": 7,
+            "root_run_key": 7,
+            "status": Status.RUNNING,
+            "started_us": 6.0,
+            "spans_stored": 2,
+        },
     ]
     assert runs_of(resolve(facts)) == whole
     assert runs_of(resolve(facts[::-1])) == whole

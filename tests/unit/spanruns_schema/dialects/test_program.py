@@ -28,7 +28,7 @@ ONE = Dialect(
         "model": ["event:e/one.model", "last_event:e/k"],
     },
     strip_prefix=["run "],
-    implied=[Implied({"one.kind": ["m"]}, ["reasoning_tokens"], "openai")],
+    implied=[Implied({"one.kind": ["m"], "$scope_version": ["2.*"]}, ["reasoning_tokens"], "openai", "chat")],
     marker=Marker({"one.json#a": ["$span_name"]}, "one.parent"),
     json_values=True,
     cancelled=[{"one.json#a.-1": [""]}],
@@ -60,7 +60,10 @@ def test_every_part_of_a_dialect() -> None:
         Condition(Source("status"), Patterns((b"ok",), False, (), ())),
     )
     marker = (Condition(Source("inside", json, path=("a",)), Patterns((b"$span_name",), False, (), ()), affixes),)
-    is_model = Condition(Source("slot", kind), Patterns((b"m",), False, (), ()))
+    is_model = (
+        Condition(Source("slot", kind), Patterns((b"m",), False, (), ())),
+        Condition(Source("scope_version"), Patterns((), False, (b"2.",), ())),
+    )
     name = Source("slot", own)
     model = (Source("resource", name=b"g.model"), Source("status_message"))
     assert found == RowProgram(
@@ -80,7 +83,7 @@ def test_every_part_of_a_dialect() -> None:
                     ),
                 ),
                 failed=(base_fails,),
-                implied=(ImpliedProgram((is_model,), ("reasoning_tokens",), b"openai"),),
+                implied=(ImpliedProgram(is_model, ("reasoning_tokens",), b"openai", b"chat"),),
                 cancelled=((Condition(Source("inside", json, path=("a", -1)), Patterns((b"",), False, (), ())),),),
                 blamed=((Condition(Source("inside", json, path=("a", -1)), Patterns((b"b",), False, (), ())),),),
                 ok_is_default=True,
