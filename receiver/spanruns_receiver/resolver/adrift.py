@@ -1,4 +1,4 @@
-"""Spans that hang where they do not belong, or nowhere: contexts that were left behind, parents that never came."""
+"""Spans that hang where they do not belong: contexts that were left behind, agents that a tool asked."""
 
 from __future__ import annotations
 
@@ -94,33 +94,3 @@ def asked_beside(facts: Columns, role: Ints, parent: Ints) -> tuple[Ints, Ints]:
                 found[asks] = node
                 break
     return np.array(list(found.values()), np.int64), np.array(list(found), np.int64)
-
-
-def lost_calls(facts: Columns, role: Ints, parent: Ints, is_root: Bools) -> Ints:
-    """Calls whose parents did not come: never ended, not sampled, or dropped on their way.
-
-    They are awaited as others are (`is_root`), but no longer than the root of their trace, which ends last.
-    """
-    is_span, trace = facts["event"] == Event.NONE, facts["trace_key"]
-    lost = np.flatnonzero(is_call(role) & is_span & (parent < 0) & (facts["parent_key"] != 0))
-    if not len(lost):
-        return lost
-    ended = trace[is_span & (facts["parent_key"] == 0)]
-    return lost[is_root[lost] | np.isin(trace[lost], ended)]
-
-
-def under_way(facts: Columns, runs: Ints, call: Ints) -> Ints:
-    """For every call the one run of its trace that was under way when it began; -1 for none and for several."""
-    trace, started = facts["trace_key"], facts["started_us"]
-    runs = runs[(facts["event"][runs] == Event.NONE) & np.isin(trace[runs], trace[call])]
-    node = np.concatenate([runs, runs, call])
-    times = np.concatenate([started[runs], facts["ended_us"][runs], started[call]])
-    begins, asks, ends = 0, 1, 2
-    kind = np.repeat([begins, ends, asks], [len(runs), len(runs), len(call)])
-    order = np.lexsort([kind, times, trace[node]])
-    step = (kind == begins).astype(np.int64) - (kind == ends)
-    count, which = np.cumsum(step[order]), np.cumsum((step * node)[order])
-    asked = kind[order] == asks
-    found = np.empty(len(call), np.int64)
-    found[order[asked] - 2 * len(runs)] = np.where(count == 1, which, -1)[asked]
-    return found

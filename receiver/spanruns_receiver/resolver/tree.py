@@ -17,7 +17,7 @@ Rules (docs/decisions/0002-resolver.md says why):
 - what several instrumentations saw side by side is one thing too (`beside.py`);
 - what began after the span around it had ended, having made its calls, is not part of it: a context was left behind;
 - an agent beside the one whose tool asked it, in the time of that call, hangs below the call;
-- a call whose parent is lost is that of the run that was under way in its trace, if only one was.
+- what has lost its parent is part of the run that was under way in its trace (`lost.py`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spanruns_receiver.resolver.adrift import asked_beside, is_call, left_behind, lost_calls, under_way
+from spanruns_receiver.resolver.adrift import asked_beside, is_call, left_behind
 from spanruns_receiver.resolver.beside import Found, Standing, adopted, same_things
 from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role
 from spanruns_receiver.resolver.joins import are_in, places
+from spanruns_receiver.resolver.lost import Places, lost, orphaned, with_runs
 from spanruns_receiver.resolver.walk import nearest, roots, settle, without_cycles
 
 LEVELS = 32
@@ -114,17 +115,12 @@ def _any_parent(facts: Columns, member_of: Ints, own: Columns) -> NDArray[np.uin
 
 def grow(nodes: Nodes) -> Tree:
     """Decide what every node is."""
-    role = _settled_roles(nodes.facts["role"].astype(np.int64), nodes)
-    parent, name = nodes.parent, nodes.facts["name_key"]
+    parent, name = _taken_in(nodes), nodes.facts["name_key"]
+    role = _settled_roles(nodes, parent)
     asked = Found(*asked_beside(nodes.facts, role, parent))
     if len(asked.node):
         parent = adopted(parent, asked)
     decided = _decide(nodes, role, parent, name)
-    lost = lost_calls(nodes.facts, role, nodes.parent, nodes.is_root)
-    if len(lost):
-        taken = Found(lost, under_way(nodes.facts, np.flatnonzero(decided.tree.is_run), lost))
-        parent = adopted(parent, taken)
-        decided = _decide(nodes, role, parent, name)
     for _ in range(LEVELS):  # what is below two that turned out to be one is found in the next round
         found = same_things(nodes.facts, role, parent, decided.standing)
         if not len(found.node):
@@ -132,6 +128,24 @@ def grow(nodes: Nodes) -> Tree:
         parent, name = adopted(parent, found), _one_name(name, found, nodes.facts)
         decided = _decide(nodes, role, parent, name)
     return decided.tree
+
+
+def _taken_in(nodes: Nodes) -> Ints:
+    """The parents, with what lost its own below the run that was under way: first what has runs in it, then the rest."""
+    facts, parent = nodes.facts, nodes.parent
+    orphan = orphaned(facts, parent)
+    missing = lost(facts, parent, orphan, nodes.is_root)
+    if not len(missing):
+        return parent
+    top = roots(parent)
+    has_run = with_runs(facts, top)[missing]
+    for part, find in ((missing[has_run], Places.of_parts_with_runs), (missing[~has_run], Places.of_others)):
+        if len(part):
+            tree = _decide(nodes, _settled_roles(nodes, parent), parent, facts["name_key"]).tree
+            found = find(Places(facts, top, orphan, parent, tree.is_run, tree.run >= 0), part)
+            if (found >= 0).any():
+                parent = adopted(parent, Found(part, found))
+    return parent
 
 
 @dataclass(frozen=True)
@@ -180,9 +194,9 @@ def _is_run(role: Ints) -> Bools:
     return np.isin(role, (Role.RUN, Role.WORKFLOW))
 
 
-def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
+def _settled_roles(nodes: Nodes, parent: Ints) -> Ints:
     """Chains, steps and nameless agents become runs, workflows or nothing, by what stands above and below them."""
-    role, parent = role.copy(), nodes.parent
+    role = nodes.facts["role"].astype(np.int64)
     step = role == Role.STEP
     chain = (role == Role.CHAIN) | step
     around = nearest(parent, role != Role.NONE)

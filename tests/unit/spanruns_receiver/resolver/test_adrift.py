@@ -1,4 +1,4 @@
-"""Contexts that were left behind, and parents that never came."""
+"""Contexts that were left behind."""
 
 from __future__ import annotations
 
@@ -9,24 +9,6 @@ from spanruns_schema.store import rows
 
 from tests.support.outlines import START_US, facts_of, told
 from tests.support.resolving import Bench
-
-
-def test_a_lost_call_is_of_no_run_where_none_or_several_were_under_way() -> None:
-    """Neither before a run, nor while two are, nor below itself."""
-    facts = facts_of(
-        """
-        model early parent_key=90
-        run alpha
-          model gpt
-        run beta
-        tool unclear parent_key=91
-        tool outer trace_key=5 parent_key=92
-          run inner trace_key=5 started_us=1
-        """
-    )
-    assert told(grow(nodes(Columns.of(facts)))) == [
-        "lone call", "run", "call of 2", "run", "lone call", "lone call", "run",
-    ]  # fmt: skip
 
 
 def test_what_begins_after_the_run_around_it_is_not_part_of_it() -> None:
@@ -81,17 +63,3 @@ def test_a_run_of_our_own_instrumentation_may_begin_late(bench: Bench) -> None:
     )
     assert told(grow(nodes(Columns.of(facts)))) == ["run", "call of 1", "run under 1"]
     assert rows(bench.store, "SELECT cityHash64('spanruns') AS scope") == [{"scope": int(OWN_SCOPE)}]
-
-
-def test_a_lost_call_waits_for_its_parent_until_the_root_has_come() -> None:
-    """While a trace is fed, a part of it that has ended takes nothing in; its root does."""
-    facts = facts_of(
-        """
-        run part parent_key=90 inserted_us=100
-          model gpt parent_key=91 inserted_us=100
-        run whole trace_key=2 inserted_us=100
-          model gpt trace_key=2 parent_key=92 inserted_us=100
-        """
-    )
-    assert told(grow(nodes(Columns.of(facts), fed_since_us=99))) == ["run", "lone call", "run", "call of 3"]
-    assert told(grow(nodes(Columns.of(facts), fed_since_us=100))) == ["run", "call of 1", "run", "call of 3"]

@@ -35,7 +35,7 @@ def usage(tokens_in: int, tokens_out: int) -> dict[str, Any]:
 def crew() -> list[Span | LogRecord]:
     """A trace with every kind of thing: a wrapper above two agents, one of which calls another through a tool; a call
     that four spans repeat, one of them hours later; a failed run; a run that waited; a resumed run in another trace; contents in
-    log records, one of them hours later, some of spans that are not there."""
+    log records, one of them hours later, some of spans that are not there; a part whose parent is lost, and a plain root."""
     hours = 3 * 3600 * 1000
     boss = {"gen_ai.agent.name": "boss", "session.id": "s-1", "user.id": "u-1", "spanruns.run.tags": ["a", "b"]}
     job = {
@@ -69,10 +69,12 @@ def crew() -> list[Span | LogRecord]:
             status="error",
             events=[exception("ConnectionError", "no route to host")],
         ),
-        span(12, "plain", parent=99),
+        span(12, "step", parent=99),
         span(13, "chat", usage(1, 1), parent=12),
         span(14, "job", job | {"spanruns.run.status": "waiting"}, parent=8, end_ms=500),
         span(15, "job", job, trace=2, start_ms=60_000, end_ms=61_000, status="ok"),
+        span(17, "plain", trace=4),
+        span(18, "chat", usage(2, 1), parent=17, trace=4),
         record("started", 16, {"spanruns.kind": "run", "gen_ai.agent.name": "open"}, at_ms=20, parent=8),
         record("waiting", 16, {"spanruns.kind": "run", "spanruns.run.waiting_for": "anna"}, at_ms=40, parent=8),
         record("heartbeat", 16, {"spanruns.kind": "run", "spanruns.run.heartbeat_interval_ms": 10000}, at_ms=50),
@@ -114,20 +116,20 @@ def test_one_request(bench: Bench) -> None:
         "boss",
         "helper",
         "clerk",
-        "plain",
         "approval",
         "open",
+        "plain",
     ]
     ids = {row["run_id"]: name for name, row in runs.items()} | {"": None}
     fields = ("status", "input_tokens", "output_tokens", "tool_call_count", "model_call_count", "reported_input_tokens")
     assert {name: (ids[row["parent_run_id"]], *(row[field] for field in fields)) for name, row in runs.items()} == {
-        "crew": (None, "success", 131, 12, 0, 0, None),
+        "crew": (None, "success", 132, 13, 0, 1, None),
         "boss": ("crew", "success", 131, 12, 1, 1, 131),
         "helper": ("boss", "success", 111, 5, 0, 1, None),
         "clerk": ("crew", "failed", 0, 0, 1, 0, None),
-        "plain": (None, "success", 1, 1, 0, 1, None),
         "approval": ("clerk", "success", 0, 0, 0, 0, None),
         "open": ("clerk", "waiting", 0, 0, 0, 0, None),
+        "plain": (None, "success", 2, 1, 0, 1, None),
     }
     assert runs["approval"]["run_id"] == "order-7"
     assert runs["approval"]["waiting_ms"] == 59_500
@@ -147,7 +149,8 @@ def test_one_request(bench: Bench) -> None:
     ] == [
         (20, "boss", '[{"role":"user"}]', '["hi"]', 17, 6),
         (111, "helper", asked, answered, 73, 74),
-        (1, "plain", "", "", 0, 0),
+        (1, "crew", "", "", 0, 0),
+        (2, "plain", "", "", 0, 0),
     ]
     assert [runs["boss"][it] for it in contents] == ['[{"role":"user"}]', '["hi"]', 17, 6]
     assert [runs["helper"][it] for it in contents] == [asked, answered, 73, 74]

@@ -246,18 +246,23 @@ TREES = {
         """,
         ["part of 3", "inside 3", "run", "call of 3"],
     ),
-    "a step is a run where the one around it never came, else nothing": (
+    "a step is nothing inside its run": (
         """
         run told
           step -
             model gpt
+        """,
+        ["run", "inside 1", "call of 1"],
+    ),
+    "a step is a run where the one around it never came": (
+        """
         step - parent_key=91
           tool get
         step - parent_key=91
           step -
             model gpt
         """,
-        ["run", "inside 1", "call of 1", "run", "call of 4", "run", "inside 6", "call of 6"],
+        ["run", "call of 1", "run", "inside 3", "call of 3"],
     ),
     "a chain below plain spans is still the outermost": (
         """

@@ -28,7 +28,7 @@ def ill(bench: Bench, *payloads: bytes) -> Rows:
     return {(table, row["trace_id"], row["span_id"]) for table, rows in found for row in rows if row["status"] in ILL}
 
 
-@pytest.mark.parametrize("fields", [(*INPUT, *OUTPUT), INPUT], ids=["contents", "inputs"])
+@pytest.mark.parametrize("fields", [(*INPUT, *OUTPUT), INPUT, ("output",)], ids=["contents", "inputs", "outputs"])
 def test_nothing_fails_for_lack_of_contents(shared_bench: Bench, told: Rows, fields: tuple[str, ...]) -> None:
     """Without contents no run and no call is failed or cancelled that is not so with them."""
     assert ill(shared_bench, *(without(request(name), *fields) for name in CAPTURES)) - told == set()
