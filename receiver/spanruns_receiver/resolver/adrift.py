@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role, Status
-from spanruns_receiver.resolver.walk import nearest
+from spanruns_receiver.resolver.walk import depths, nearest
 
 OWN_SCOPE = np.uint64(12760437533351641002)
 """`cityHash64` of the scope of our own instrumentation, whose contexts are what a service meant."""
@@ -106,18 +106,38 @@ def lost_calls(facts: Columns, role: Ints, parent: Ints, is_root: Bools) -> Ints
     return lost[is_root[lost] | np.isin(trace[lost], ended)]
 
 
-def under_way(facts: Columns, runs: Ints, call: Ints) -> Ints:
-    """For every call the one run of its trace that was under way when it began; -1 for none and for several."""
+def under_way(facts: Columns, runs: Ints, owner: Ints, call: Ints) -> Ints:
+    """For every call the run of its trace that was under way when it began, the innermost of those that lie in each other; -1 for
+    none, and where others were under way beside it."""
     trace, started = facts["trace_key"], facts["started_us"]
     runs = runs[(facts["event"][runs] == Event.NONE) & np.isin(trace[runs], trace[call])]
+    around = np.full(len(owner), -1, np.int64)
+    around[runs] = owner[runs]
+    around[~np.isin(around, runs)] = -1
     node = np.concatenate([runs, runs, call])
     times = np.concatenate([started[runs], facts["ended_us"][runs], started[call]])
     begins, asks, ends = 0, 1, 2
     kind = np.repeat([begins, ends, asks], [len(runs), len(runs), len(call)])
     order = np.lexsort([kind, times, trace[node]])
     step = (kind == begins).astype(np.int64) - (kind == ends)
-    count, which = np.cumsum(step[order]), np.cumsum((step * node)[order])
+    # Each run less the one around it: of runs that lie in each other the innermost is left.
+    count, left = np.cumsum(step[order]), np.cumsum((step * (node - around[node]))[order])
     asked = kind[order] == asks
-    found = np.empty(len(call), np.int64)
-    found[order[asked] - 2 * len(runs)] = np.where(count == 1, which, -1)[asked]
-    return found
+    inside, of = np.empty(len(call), np.int64), np.empty(len(call), np.int64)
+    place = order[asked] - 2 * len(runs)
+    inside[place], of[place] = count[asked], left[asked] - 1
+    found = np.where(np.isin(of, runs), of, -1)
+    depth, since, until = _with_all_around(around, started, facts["ended_us"])
+    alone = (depth[found] + 1 == inside) & (trace[found] == trace[call])
+    alone &= (since[found] <= started[call]) & (started[call] <= until[found])
+    return np.where((found >= 0) & alone, found, -1)
+
+
+def _with_all_around(around: Ints, started: Ints, ended: Ints) -> tuple[Ints, Ints, Ints]:
+    """For every node how many lie around it, and since and until when all of them and itself were under way."""
+    since, until, at = started.copy(), ended.copy(), around.copy()
+    while (inside := at >= 0).any():
+        since[inside] = np.maximum(since[inside], since[at[inside]])
+        until[inside] = np.minimum(until[inside], until[at[inside]])
+        at[inside] = at[at[inside]]
+    return depths(around), since, until

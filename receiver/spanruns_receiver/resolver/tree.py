@@ -121,7 +121,8 @@ def grow(nodes: Nodes) -> Tree:
     decided = _decide(nodes, role, parent, name)
     lost = lost_calls(nodes.facts, role, nodes.parent, nodes.is_root)
     if len(lost):
-        taken = Found(lost, under_way(nodes.facts, np.flatnonzero(decided.tree.is_run), lost))
+        tree = decided.tree
+        taken = Found(lost, under_way(nodes.facts, np.flatnonzero(tree.is_run), tree.owner, lost))
         parent = adopted(parent, taken)
         decided = _decide(nodes, role, parent, name)
     for _ in range(LEVELS):  # what is below two that turned out to be one is found in the next round

@@ -29,6 +29,30 @@ def test_a_lost_call_is_of_no_run_where_none_or_several_were_under_way() -> None
     ]  # fmt: skip
 
 
+def test_a_lost_call_is_of_the_innermost_run_of_those_that_lie_in_each_other() -> None:
+    """While an inner run is under way it is that one's, also where two of them follow one another; of two at once it is nobody's."""
+    facts = facts_of(
+        f"""
+        run outer ended_us={START_US + 200_000}
+          run first ended_us={START_US + 20_000}
+          run second started_us={START_US + 30_000} ended_us={START_US + 50_000}
+            run deep started_us={START_US + 40_000} ended_us={START_US + 50_000}
+          run third started_us={START_US + 100_000} ended_us={START_US + 120_000}
+          run fourth started_us={START_US + 110_000} ended_us={START_US + 130_000}
+        model of_first parent_key=91 started_us={START_US + 10_000}
+        model between parent_key=92 started_us={START_US + 25_000}
+        model of_second parent_key=93 started_us={START_US + 35_000}
+        model of_deep parent_key=94 started_us={START_US + 45_000}
+        model unclear parent_key=95 started_us={START_US + 115_000}
+        model of_fourth parent_key=96 started_us={START_US + 125_000}
+        model after parent_key=97 started_us={START_US + 250_000}
+        """
+    )
+    assert told(grow(nodes(Columns.of(facts))))[6:] == [
+        "call of 2", "call of 1", "call of 3", "call of 4", "lone call", "call of 6", "lone call",
+    ]  # fmt: skip
+
+
 def test_what_begins_after_the_run_around_it_is_not_part_of_it() -> None:
     """A context that was left behind puts later runs below the first one; a queue may, and a step that makes no calls is none."""
     facts = facts_of(
