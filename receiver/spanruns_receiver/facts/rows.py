@@ -293,9 +293,10 @@ def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
     said_cancelled = not is_error and reading.cancelled(raw)
     ok = code == b"Ok" and not (said_failed or said_cancelled or reading.ok_is_default)
     cancelled = not ok and bool(said_cancelled or _CANCELLED.search(type_) or _CANCELLED_TEXT.search(text))
-    failed = (
-        is_error or said_failed or (not ok and any(value for key, value in raw.attributes if key == b"error.type"))
-    ) and not (_CONTROL_FLOW.search(type_) or _CONTROL_FLOW.search(text))
+    typed = not ok and any(value for key, value in raw.attributes if key == b"error.type")
+    failed = (is_error or said_failed or (typed and not reading.blamed(raw))) and not (
+        _CONTROL_FLOW.search(type_) or _CONTROL_FLOW.search(text)
+    )
     status = said or (b"cancelled" if cancelled else b"failed" if failed else b"success" if ok else b"")
     if not (failed or cancelled):
         return {"status": status, "error_type": b"", "error_message": b""}
@@ -303,8 +304,10 @@ def _outcome(reading: Reading, raw: Raw, code: bytes) -> Fact:
 
 
 def _error(reading: Reading, raw: Raw) -> tuple[bytes, bytes]:
-    """Type and message. Frames glued to the message are not the message; a type may stand in front of it only."""
+    """Type and message. Frames glued to the message are not the message, nor is that a type; one may stand in front of it only."""
     kind, message = reading.field("error_type")(raw), reading.field("error_message")(raw)
+    if kind == message and b" " in kind:
+        kind = b""
     found_at = [at for text in _TRACEBACKS if (at := message.find(text, 1)) > 0]
     if found_at:
         message = message[: min(found_at)].rstrip(_SPACE) or message[:1]

@@ -87,22 +87,30 @@ def call_rows(facts: Table, calls: Columns, repeats: Columns, words: Words, vers
     order = np.argsort(facts["started_at"][row], kind="stable")
     call, row = call[order], row[order]
     mine = calls.take(call)
-    own = _with_contents(facts.take(row), mine, facts)
+    own = _with_repeats(facts.take(row), mine, facts)
     return CallRows(own, mine, _repeats(facts, mine, repeats), facts, words, version)
 
 
-def _with_contents(own: Table, calls: Columns, facts: Table) -> Table:
-    """The facts of calls, with what only a span has that repeats them."""
+def _with_repeats(own: Table, calls: Columns, facts: Table) -> Table:
+    """The facts of calls, with what only a span says that repeats them."""
     ended = np.flatnonzero(facts["event"].among(EVENTS) == Event.NONE)
+
+    def said_by(key: str) -> Ints:
+        found = places(calls[key], facts["span_key"][ended])
+        place: Ints = np.where((calls[key] > 0) & (found >= 0), ended[found], -1)
+        return place
+
     for column in ("input", "output"):
-        lacks = np.flatnonzero(calls[f"{column}_key"])
-        if len(lacks):
-            found = places(calls[f"{column}_key"][lacks], facts["span_key"][ended])
-            place = np.full(len(calls), -1, np.int64)
-            place[lacks] = np.where(found >= 0, ended[found], -1)
+        if calls[f"{column}_key"].any():
+            place = said_by(f"{column}_key")
             sizes = np.where(place >= 0, facts[f"{column}_size"][place], own[f"{column}_size"])
             own = own.with_column(column, either(own[column], facts[column].take(place)))
             own = own.with_column(f"{column}_size", sizes)
+    if calls["words_key"].any():
+        place = said_by("words_key")
+        for column in ("name", "tool_call_id"):
+            own = own.with_column(column, either(own[column], facts[column].take(place)))
+        own = own.with_column("provider", either_label(own["provider"], facts["provider"].take(place)))
     return own
 
 

@@ -160,6 +160,7 @@ CALL = np.dtype(
         ("run_key", "<u8"),  # 0: of no run
         ("input_key", "<u8"),  # the span that has what the call's own lacks, 0 for none
         ("output_key", "<u8"),
+        ("words_key", "<u8"),  # the span that may say model, provider or id where the call's own does not, 0 for none
         ("status", "u1"),
         ("is_tool", "u1"),
         ("started_us", "<i8"),

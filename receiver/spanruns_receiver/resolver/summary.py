@@ -132,7 +132,11 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
     fill_usage(rows, node, own, tree, spans.parent)
     fill_costs(rows, node, own, tree.call, prices)
     for content in ("input", "output"):
-        rows[f"{content}_key"] = _has_instead(own, tree.call, f"has_{content}")[node]
+        has = own[f"has_{content}"] > 0
+        rows[f"{content}_key"] = _told_instead(own, tree.call, has, ~has)[node]
+    is_model = own["role"] == Role.MODEL
+    named = np.where(is_model, own["name_key"] > 0, own["same_key"] > 0)
+    rows["words_key"] = _told_instead(own, tree.call, named, is_model | ~named)[node]
     repeat = _telling_repeats(own, tree.call)
     position = np.searchsorted(node, tree.call[repeat])
     rows["status"][position] = own["status"][repeat]
@@ -202,10 +206,10 @@ def _cut_off(own: Columns, tree: Tree, model: Ints) -> Bools:
     return found
 
 
-def _has_instead(own: Columns, call: Ints, has: str) -> Keys:
-    """For every call without a content of its own the key of the span that repeats it and has one, 0 for none. Of several the first."""
-    repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))) & (own[has] > 0))
-    repeats = repeats[own[has][call[repeats]] == 0]
+def _told_instead(own: Columns, call: Ints, tells: Bools, lacks: Bools) -> Keys:
+    """For every call whose own span lacks something the key of the span that repeats it and tells, 0 for none. Of several the first."""
+    repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))) & tells)
+    repeats = repeats[lacks[call[repeats]]]
     order = np.lexsort((own["span_key"][repeats], own["started_us"][repeats]))[::-1]
     found = np.zeros(len(own), np.uint64)
     found[call[repeats[order]]] = own["span_key"][repeats[order]]

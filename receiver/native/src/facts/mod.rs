@@ -430,7 +430,8 @@ impl<'r> Maker<'_, 'r> {
         let (row, fields) = (self.row, self.fields);
         let (kind, message) = self.error();
         let said_failed = row.meets_any(&row.dialect.failed);
-        let is_error = code == b"Error" && !row.meets_any(&row.dialect.blamed);
+        let blamed = || row.meets_any(&row.dialect.blamed);
+        let is_error = code == b"Error" && !blamed();
         let said_cancelled = !is_error && row.meets_any(&row.dialect.cancelled);
         let ok = code == b"Ok" && !said_failed && !said_cancelled && !row.dialect.ok_is_default;
         let cancelled = !ok
@@ -439,7 +440,7 @@ impl<'r> Maker<'_, 'r> {
                 || !message.is_empty() && self.program.cancelled_text.is_match(&message));
         let failed = (is_error
             || said_failed
-            || (!ok && !row.special(Special::ErrorType).is_empty()))
+            || (!ok && !row.special(Special::ErrorType).is_empty() && !blamed()))
             && !(self.program.control_flow.is_match(&kind) || self.program.control_flow.is_match(&message));
         let said = row.first(&fields.run_status);
         fact.status = match () {
@@ -455,10 +456,13 @@ impl<'r> Maker<'_, 'r> {
         }
     }
 
-    /// Type and message. Frames glued to the message are not the message; a type may stand in front of it only.
+    /// Type and message. Frames glued to the message are not the message, nor is that a type; one may stand in front of it only.
     fn error(&self) -> (Text<'r>, Text<'r>) {
-        let kind = self.row.first(&self.fields.error_type);
+        let mut kind = self.row.first(&self.fields.error_type);
         let mut message = self.row.first(&self.fields.error_message);
+        if kind == message && kind.contains(&b' ') {
+            kind = Cow::Borrowed(b"");
+        }
         if let Some(at) = TRACEBACKS.iter().filter_map(|text| find(&message, text, 1)).min() {
             let spaces = message[..at].iter().rev().take_while(|byte| SPACE.contains(byte)).count();
             message = shortened(message, (at - spaces).max(1));

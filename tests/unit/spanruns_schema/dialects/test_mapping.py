@@ -2596,6 +2596,72 @@ OF_PLATFORMS = [
     ),
 ]
 
+OF_DISTRIBUTIONS = [
+    case(
+        "invoke_workflow Agent workflow",
+        {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "Agent workflow", "error.type": "_OTHER"},
+        scope="amazon.opentelemetry.distro.instrumentation.openai_agents",
+        told={"status": "error", "message": "Error running tool (non-fatal): boom"},
+        dialect="adot",
+        role="workflow",
+        name="Agent workflow",
+    ),
+    case(
+        "execute_tool transfer_to_expert",
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "transfer_to_expert",
+            "gen_ai.tool.call.arguments": '{"from_agent":"triage","to_agent":"expert"}',
+        },
+        scope="amazon.opentelemetry.distro.instrumentation.openai_agents",
+        dialect="adot",
+        name="execute_tool transfer_to_expert",
+    ),
+    case(
+        "execute_tool add",
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "add",
+            "gen_ai.tool.call.result": "content='3' name='add' tool_call_id='call_1'",
+        },
+        scope="amazon.opentelemetry.distro.instrumentation.langchain",
+        dialect="adot",
+        role="tool",
+        name="add",
+        tool_call_id="call_1",
+        output="3",
+        output_size=1,
+    ),
+    case(
+        "chat gpt",
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt", "error.type": "call failed: 401"},
+        scope="amazon.opentelemetry.distro.instrumentation.crewai",
+        told={"status": "error", "message": "call failed: 401"},
+        dialect="adot",
+        role="model",
+        name="gpt",
+        operation="chat",
+        status="failed",
+        error_type="_OTHER",
+        error_message="call failed: 401",
+    ),
+    case(
+        "step researcher",
+        {"gen_ai.step.name": "researcher", "gen_ai.step.type": "chain", "gen_ai.agent.name": "team"},
+        dialect="splunk",
+        role="chain",
+        name="researcher",
+    ),
+    case(
+        "execute_tool slow",
+        {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "slow", "gen_ai.finish_reason": "cancelled"},
+        dialect="splunk",
+        role="tool",
+        name="slow",
+        status="cancelled",
+    ),
+]
+
 CASES = [
     *GENAI,
     *ERRORS,
@@ -2607,6 +2673,7 @@ CASES = [
     *OF_KOTLIN,
     *LANGWATCH,
     *OF_PLATFORMS,
+    *OF_DISTRIBUTIONS,
 ]
 
 
