@@ -438,7 +438,16 @@ def _members(groups: _Groups) -> list[Columns]:
     content = [rows]
     for use, has, newest in ((Use.INPUT, "has_input", False), (Use.OUTPUT, "has_output", True)):
         content.append(_content_of_models(groups, node, use, has, newest))
-    return content
+    return [*content, _names_of_tools(groups)]
+
+
+def _names_of_tools(groups: _Groups) -> Columns:
+    """The tool calls that runs without a name stand in, or are all of."""
+    own, tree = groups.spans.facts, groups.tree
+    head = groups.heads[own["name_key"][groups.heads] == 0]
+    around = nearest(tree.parent, tree.is_run | (own["role"] == Role.TOOL))[head]
+    asked = (around >= 0) & (own["role"][around] == Role.TOOL)
+    return _told_by(own["span_key"][around[asked]], groups.keys[groups.of_node[head[asked]]], Use.NAME)
 
 
 def _content_of_models(groups: _Groups, node: Ints, use: Use, has: str, newest: bool) -> Columns:

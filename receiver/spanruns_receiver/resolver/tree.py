@@ -6,6 +6,7 @@ doubled until they stand still, so the number of rounds is the logarithm of the 
 
 Rules (docs/decisions/0002-resolver.md says why):
 - a chain is a workflow when nothing significant stands above it, a run when it calls a model and tools inside a tool call, else nothing;
+  the shadow of a tool call in which a model and tools are called is a run, too: the agent that the call asks;
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
   makes no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
@@ -142,6 +143,7 @@ class _Decided:
 def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) -> _Decided:
     """What every node is, if these are the parents and names."""
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
+    is_shadow = nodes.facts["is_shadow"].astype(bool)  # of agents, too, that are all that their call does
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
     above = nearest(parent, _is_run(role))
     fold = _fold(nodes.facts, role, around, above, name)
@@ -156,7 +158,7 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     owner = np.where(above >= 0, stands[above], -1)
     is_run = runs & (stands == itself)
     owner = _owner_of_runs(owner, is_run, above, stands)
-    call = _calls(nodes.facts, name, is_tool, is_model, parent, runs)
+    call = _calls(nodes.facts, name, is_tool | is_shadow, is_model, parent, runs)
     tree = Tree(stands, owner, call, is_run, is_run & (fallback | (role == Role.WORKFLOW)), parent)
     return _Decided(tree, Standing(np.where(runs, fold, np.where(call >= 0, call, itself)), around, above))
 
@@ -185,8 +187,10 @@ def _settled_roles(role: Ints, nodes: Nodes) -> Ints:
     chain = role == Role.CHAIN
     around = nearest(parent, role != Role.NONE)
     outermost = (around < 0) & nodes.is_root[roots(parent)]
-    asked = _asked_agents(role, parent, chain & (around >= 0) & (role[np.maximum(around, 0)] == Role.TOOL))
-    role[chain] = np.where(outermost[chain], Role.WORKFLOW, np.where(asked[chain], Role.RUN, Role.NONE))
+    shadow = (role == Role.TOOL) & nodes.facts["is_shadow"].astype(bool)
+    asked = _asked_agents(role, parent, (chain | shadow) & (around >= 0) & (role[np.maximum(around, 0)] == Role.TOOL))
+    role[chain] = np.where(outermost[chain], Role.WORKFLOW, Role.NONE)
+    role[asked] = Role.RUN
     agent = role == Role.AGENT
     if agent.any():
         above = nearest(parent, (role == Role.RUN) | agent | (role == Role.TOOL))
@@ -221,7 +225,7 @@ def _beyond(facts: Columns, calls: Bools, above: Ints, only: Ints, below: Ints) 
 
 
 def _asked_agents(role: Ints, parent: Ints, asked: Bools) -> Bools:
-    """Which of the chains that stand in a tool call work as agents do: a model is called, and tools are."""
+    """Which of the spans that stand in a tool call work as agents do: a model is called, and tools are."""
     if not asked.any():
         return asked
     inside = nearest(parent, asked | np.isin(role, (Role.RUN, Role.AGENT, Role.WORKFLOW, Role.TOOL)))
@@ -327,7 +331,7 @@ def _calls(
     itself = np.arange(len(parent))
     outer = nearest(parent, runs | is_tool)
     at = np.maximum(outer, 0)
-    repeats = is_tool & (outer >= 0) & is_tool[at]
+    repeats = is_tool & (outer >= 0) & is_tool[at] & ~runs[at]
     repeats &= facts["is_shadow"].astype(bool) | (name == name[at])
     call = np.where(repeats, outer, itself)
     outer = nearest(parent, runs | is_tool | is_model)
