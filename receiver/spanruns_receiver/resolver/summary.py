@@ -120,7 +120,7 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
     fill_costs(rows, node, own, tree.call, prices)
     for content in ("input", "output"):
         rows[f"{content}_key"] = _has_instead(own, tree.call, f"has_{content}")[node]
-    repeat = _telling_repeats(own, tree.call)
+    repeat = _telling_repeats(own, tree)
     position = np.searchsorted(node, tree.call[repeat])
     rows["status"][position] = own["status"][repeat]
     enriched = rows.take(position)
@@ -140,7 +140,26 @@ def _given_up(own: Columns, tree: Tree, node: Ints) -> Ints:
         return found
     is_tool = own["role"][node[found]] == Role.TOOL
     outlived, unheard = _outlived(own, tree, node[found[is_tool]]), _unheard(own, tree, node[found[~is_tool]])
-    return np.concatenate([found[is_tool][outlived], found[~is_tool][unheard]])
+    cut_off = _cut_off(own, tree, node[found[~is_tool]])
+    return np.concatenate([found[is_tool][outlived], found[~is_tool][unheard | cut_off]])
+
+
+def _cut_off(own: Columns, tree: Tree, model: Ints) -> Bools:
+    """Which model calls ended with a run that says itself that it was cancelled, without an answer or usage."""
+    head = tree.owner[model]
+    found: Bools = _says_cancelled(own, tree)[head] & (own["ended_us"][model] >= own["ended_us"][head] - LATE_US)
+    if found.any():
+        answered = (own["has_output"] > 0) | (own["output_tokens"] > 0)
+        answered[tree.call[answered & (tree.call >= 0)]] = True
+        found &= ~answered[model]
+    return found
+
+
+def _says_cancelled(own: Columns, tree: Tree) -> Bools:
+    """Which runs say themselves, or by a span that is part of them, that they were cancelled."""
+    says = np.zeros(len(own), bool)
+    says[tree.run[(own["status"] == Status.CANCELLED) & (tree.run >= 0)]] = True
+    return says
 
 
 def _outlived(own: Columns, tree: Tree, tool: Ints) -> Bools:
@@ -189,20 +208,25 @@ def _has_instead(own: Columns, call: Ints, has: str) -> Keys:
     return found
 
 
-def _telling_repeats(own: Columns, call: Ints) -> Ints:
+def _telling_repeats(own: Columns, tree: Tree) -> Ints:
     """Spans that repeat a call and failed or were cancelled where the call itself does not say so."""
+    call = tree.call
     repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))))
-    last_start = np.zeros(len(own), np.int64)
-    np.maximum.at(last_start, call[repeats], own["started_us"][repeats])
+    last_start, other = np.zeros(len(own), np.int64), repeats[own["status"][repeats] != Status.FAILED]
+    np.maximum.at(last_start, call[other], own["started_us"][other])
     outer = call[repeats]
     # What calls success a failure of the same tool was told by a wrapper; one of a protocol below may have been handled.
     is_tool = own["role"][repeats] == Role.TOOL
     silent = (own["status"][outer] == Status.UNSET) | (
         (own["status"][outer] == Status.SUCCESS) & is_tool & (own["is_shadow"][repeats] == 0)
     )
-    # A repeat that began after the failure was another try.
+    # A repeat that began after the failure, and did not fail, was another try.
     is_last = own["ended_us"][repeats] >= last_start[outer]
-    cancelled = (own["status"][repeats] == Status.CANCELLED) & (own["is_shadow"][repeats] == 0)
+    # What was cancelled below, but not with the run, may have been handled, too.
+    heads = np.append(_says_cancelled(own, tree), False)
+    cancelled = (own["status"][repeats] == Status.CANCELLED) & (
+        (own["is_shadow"][repeats] == 0) | heads[tree.owner[outer]]
+    )
     telling: Ints = repeats[silent & is_last & (cancelled | (own["status"][repeats] == Status.FAILED))]
     return telling[np.argsort(own["status"][telling] == Status.FAILED, kind="stable")]  # what failed has the last word
 

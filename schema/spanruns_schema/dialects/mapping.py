@@ -275,7 +275,7 @@ def content_facts_select(dialects: Sequence[Dialect]) -> str:
 CONTENT = "content"
 """The event of facts that tell of another fact's span: contents, or why it failed."""
 
-EVENT_NAME = "if(EventName != '', EventName, LogAttributes['event.name'])"
+EVENT_NAME = "if(LogAttributes['event.name'] != '', LogAttributes['event.name'], EventName)"
 
 
 def content_records(dialects: Sequence[Dialect]) -> dict[str, tuple[str, Record]]:
