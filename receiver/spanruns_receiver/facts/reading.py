@@ -64,8 +64,9 @@ class Raw:
         return self.documents[value]
 
     def of_event(self, name: bytes, key: bytes, *, last: bool) -> bytes:
-        """An attribute of the first (or last) span event of that name that has it."""
-        events = [held for named, held in zip(self.event_names, self.event_attributes, strict=True) if named == name]
+        """An attribute of the first (or last) span event of that name (`*`: of any) that has it."""
+        pairs = zip(self.event_names, self.event_attributes, strict=True)
+        events = [held for named, held in pairs if name in (named, b"*")]
         for held in reversed(events) if last else events:
             for named, value in held:
                 if named == key and value:

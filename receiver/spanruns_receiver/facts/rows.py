@@ -131,7 +131,7 @@ class FactMaker:
 
     def _of_record(self, row: Row) -> Iterator[Fact]:
         attributes, program = dict(row[14]), self.program
-        name = row[15] or attributes.get(b"event.name", b"")
+        name = attributes.get(b"event.name", b"") or row[15]
         if held := program.contents.get(name):
             return _contents(held, program.no_contents, row, attributes)
         event = program.lifecycle.get(name)

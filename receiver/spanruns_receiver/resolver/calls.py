@@ -13,7 +13,7 @@ from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.joins import matches, places
 from spanruns_receiver.resolver.native import Block, nullable, numbers
 from spanruns_receiver.resolver.table import EMPTY, Labels, Table, Texts, either, either_label, string
-from spanruns_receiver.resolver.words import CANCELLED, LATER, STATUS, TIME, Words
+from spanruns_receiver.resolver.words import CANCELLED, LATER, OTHER, STATUS, TIME, Words
 
 COST_SOURCES = Labels.of([EMPTY, string(b"span"), string(b"prices")])
 """In the order of `CostSource`."""
@@ -115,14 +115,17 @@ def _with_repeats(own: Table, calls: Columns, facts: Table) -> Table:
 
 
 def _repeats(facts: Table, calls: Columns, repeats: Columns) -> Ints:
-    """For every call the row of the span that repeats it and says why it failed. Of several the one with the least key:
-    it does not depend on their order."""
+    """For every call the row of the span that repeats it and says why it failed. Of several the last one that has a type;
+    the keys make it independent of their order."""
     told = np.full(len(calls), -1, np.int64)
     if len(repeats):
         known = repeats.take(np.argsort(repeats["span_key"])[::-1])
         which, place = matches(known["call_key"], calls["span_key"])
         said_by, row = matches(known["span_key"][which], facts["span_key"])
-        told[place[said_by]] = row
+        kinds = facts["error_type"].take(row)
+        typed = ~kinds.is_empty & (kinds.among({OTHER: 1}) == 0)
+        order = np.lexsort((np.arange(len(row)), facts["started_at"][row], typed))
+        told[place[said_by[order]]] = row[order]
     return told
 
 

@@ -186,6 +186,7 @@ class Use(IntEnum):
     INPUT = 1
     OUTPUT = 2
     ERROR = 3
+    NAME = 4
 
 
 class Columns:

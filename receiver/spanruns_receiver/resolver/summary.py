@@ -137,7 +137,7 @@ def _calls(spans: Nodes, tree: Tree, groups: _Groups, prices: Prices) -> tuple[_
     is_model = own["role"] == Role.MODEL
     named = np.where(is_model, own["name_key"] > 0, own["same_key"] > 0)
     rows["words_key"] = _told_instead(own, tree.call, named, is_model | ~named)[node]
-    repeat = _telling_repeats(own, tree.call)
+    repeat = _telling_repeats(own, tree)
     position = np.searchsorted(node, tree.call[repeat])
     rows["status"][position] = own["status"][repeat]
     enriched = rows.take(position)
@@ -198,12 +198,23 @@ def _unheard(own: Columns, tree: Tree, model: Ints) -> Bools:
 
 
 def _cut_off(own: Columns, tree: Tree, model: Ints) -> Bools:
-    """Which model calls ended with the span around them, which says that it was cancelled, and know of no answer, not even its usage."""
-    above = tree.parent[model]
-    found: Bools = (above >= 0) & (own["status"][above] == Status.CANCELLED)
-    found &= (own["same_key"][model] == 0) & (own["output_tokens"][model] == 0)
-    found &= own["ended_us"][model] >= own["ended_us"][above] - LATE_US
+    """Which model calls ended with the span around them, or their run, that says itself that it was cancelled, and know of no answer."""
+    found = np.zeros(len(model), bool)
+    says = own["status"] == Status.CANCELLED
+    for around, tells in ((tree.parent[model], says), (tree.owner[model], _says_cancelled(own, tree))):
+        found |= (around >= 0) & tells[around] & (own["ended_us"][model] >= own["ended_us"][around] - LATE_US)
+    if found.any():
+        answered = (own["has_output"] > 0) | (own["output_tokens"] > 0) | (own["same_key"] != 0)
+        answered[tree.call[answered & (tree.call >= 0)]] = True
+        found &= ~answered[model]
     return found
+
+
+def _says_cancelled(own: Columns, tree: Tree) -> Bools:
+    """Which runs say themselves, or by a span that is part of them, that they were cancelled."""
+    says = np.zeros(len(own), bool)
+    says[tree.run[(own["status"] == Status.CANCELLED) & (tree.run >= 0)]] = True
+    return says
 
 
 def _told_instead(own: Columns, call: Ints, tells: Bools, lacks: Bools) -> Keys:
@@ -216,20 +227,25 @@ def _told_instead(own: Columns, call: Ints, tells: Bools, lacks: Bools) -> Keys:
     return found
 
 
-def _telling_repeats(own: Columns, call: Ints) -> Ints:
+def _telling_repeats(own: Columns, tree: Tree) -> Ints:
     """Spans that repeat a call and failed or were cancelled where the call itself does not say so."""
+    call = tree.call
     repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))))
-    last_start = np.zeros(len(own), np.int64)
-    np.maximum.at(last_start, call[repeats], own["started_us"][repeats])
+    last_start, other = np.zeros(len(own), np.int64), repeats[own["status"][repeats] != Status.FAILED]
+    np.maximum.at(last_start, call[other], own["started_us"][other])
     outer = call[repeats]
     # What calls success a failure of the same tool was told by a wrapper; one of a protocol below may have been handled.
     is_tool = own["role"][repeats] == Role.TOOL
     silent = (own["status"][outer] == Status.UNSET) | (
         (own["status"][outer] == Status.SUCCESS) & is_tool & (own["is_shadow"][repeats] == 0)
     )
-    # A repeat that began after the failure was another try.
+    # A repeat that began after the failure, and did not fail, was another try.
     is_last = own["ended_us"][repeats] >= last_start[outer]
-    cancelled = (own["status"][repeats] == Status.CANCELLED) & (own["is_shadow"][repeats] == 0)
+    # What was cancelled below, but not with the run, may have been handled, too.
+    heads = np.append(_says_cancelled(own, tree), False)
+    cancelled = (own["status"][repeats] == Status.CANCELLED) & (
+        (own["is_shadow"][repeats] == 0) | heads[tree.owner[outer]]
+    )
     telling: Ints = repeats[silent & is_last & (cancelled | (own["status"][repeats] == Status.FAILED))]
     return telling[np.argsort(own["status"][telling] == Status.FAILED, kind="stable")]  # what failed has the last word
 
@@ -285,7 +301,8 @@ def _went_on(groups: _Groups, own: Columns, status: NDArray[np.uint8]) -> Bools:
     latest = groups.zeros()
     np.maximum.at(latest, groups.of_head, own["started_us"])
     is_last = own["started_us"] == latest[groups.of_head]
-    return step & ~(is_last & np.isin(status, (Status.FAILED, Status.CANCELLED)))
+    step &= ~(is_last & np.isin(status, (Status.FAILED, Status.CANCELLED)))
+    return step
 
 
 def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:
@@ -478,7 +495,16 @@ def _members(groups: _Groups) -> list[Columns]:
     content = [rows]
     for use, has, newest in ((Use.INPUT, "has_input", False), (Use.OUTPUT, "has_output", True)):
         content.append(_content_of_models(groups, node, use, has, newest))
-    return content
+    return [*content, _names_of_tools(groups)]
+
+
+def _names_of_tools(groups: _Groups) -> Columns:
+    """The tool calls that runs without a name stand in, or are all of."""
+    own, tree = groups.spans.facts, groups.tree
+    head = groups.heads[own["name_key"][groups.heads] == 0]
+    around = nearest(tree.parent, tree.is_run | (own["role"] == Role.TOOL))[head]
+    asked = (around >= 0) & (own["role"][around] == Role.TOOL)
+    return _told_by(own["span_key"][around[asked]], groups.keys[groups.of_node[head[asked]]], Use.NAME)
 
 
 def _content_of_models(groups: _Groups, node: Ints, use: Use, has: str, newest: bool) -> Columns:

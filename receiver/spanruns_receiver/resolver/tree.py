@@ -6,6 +6,7 @@ doubled until they stand still, so the number of rounds is the logarithm of the 
 
 Rules (docs/decisions/0002-resolver.md says why):
 - a chain is a workflow when nothing significant stands above it, a run when it calls a model and tools inside a tool call, else nothing;
+  the shadow of a tool call in which a model and tools are called is a run, too: the agent that the call asks;
 - a step is a chain that never stands alone: where the run around it never came, it is that run, with the other steps of it (`summary.py`);
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
   makes no calls inside an agent that makes some is a step of that one;
@@ -157,6 +158,7 @@ class _Decided:
 def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) -> _Decided:
     """What every node is, if these are the parents and names."""
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
+    is_shadow = nodes.facts["is_shadow"].astype(bool)  # of agents, too, that are all that their call does
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
     above = nearest(parent, _is_run(role))
     fold = _fold(nodes.facts, role, around, above, name)
@@ -171,7 +173,7 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     owner = np.where(above >= 0, stands[above], -1)
     is_run = runs & (stands == itself)
     owner = _owner_of_runs(owner, is_run, above, stands)
-    call = _calls(nodes.facts, name, is_tool, is_model, parent, runs)
+    call = _calls(nodes.facts, name, is_tool | is_shadow, is_model, parent, runs)
     tree = Tree(stands, owner, call, is_run, is_run & (fallback | (role == Role.WORKFLOW)), parent)
     return _Decided(tree, Standing(np.where(runs, fold, np.where(call >= 0, call, itself)), around, above))
 
@@ -201,9 +203,10 @@ def _settled_roles(nodes: Nodes, parent: Ints) -> Ints:
     chain = (role == Role.CHAIN) | step
     around = nearest(parent, role != Role.NONE)
     outermost = (around < 0) & nodes.is_root[roots(parent)]
-    asked = _asked_agents(role, parent, chain & (around >= 0) & (role[np.maximum(around, 0)] == Role.TOOL))
-    role[chain] = np.where(outermost[chain], Role.WORKFLOW, np.where(asked[chain], Role.RUN, Role.NONE))
-    role[step & outermost] = Role.RUN
+    shadow = (role == Role.TOOL) & nodes.facts["is_shadow"].astype(bool)
+    asked = _asked_agents(role, parent, (chain | shadow) & (around >= 0) & (role[np.maximum(around, 0)] == Role.TOOL))
+    role[chain] = np.where(outermost[chain], Role.WORKFLOW, Role.NONE)
+    role[asked | (step & outermost)] = Role.RUN
     agent = role == Role.AGENT
     if agent.any():
         above = nearest(parent, (role == Role.RUN) | agent | (role == Role.TOOL))
@@ -238,7 +241,7 @@ def _beyond(facts: Columns, calls: Bools, above: Ints, only: Ints, below: Ints) 
 
 
 def _asked_agents(role: Ints, parent: Ints, asked: Bools) -> Bools:
-    """Which of the chains that stand in a tool call work as agents do: a model is called, and tools are."""
+    """Which of the spans that stand in a tool call work as agents do: a model is called, and tools are."""
     if not asked.any():
         return asked
     inside = nearest(parent, asked | np.isin(role, (Role.RUN, Role.AGENT, Role.WORKFLOW, Role.TOOL)))
@@ -344,7 +347,7 @@ def _calls(
     itself = np.arange(len(parent))
     outer = nearest(parent, runs | is_tool)
     at = np.maximum(outer, 0)
-    repeats = is_tool & (outer >= 0) & is_tool[at]
+    repeats = is_tool & (outer >= 0) & is_tool[at] & ~runs[at]
     repeats &= facts["is_shadow"].astype(bool) | (name == name[at])
     call = np.where(repeats, outer, itself)
     outer = nearest(parent, runs | is_tool | is_model)

@@ -53,7 +53,8 @@ class Words:
         self.who = self._first(self._own)
         """For every run the fact of its own span; -1 where there is none (any more)."""
         self._ids = self._run_ids()
-        names = either(self._text("name", self._own), self._text("service_name"))
+        named = either(self._text("name", self._own), self._text("name", self._use == Use.NAME))
+        names = either(named, self._text("service_name"))
         self._agents = Labels.of(names.packed(range(self.count)))
         self._workspaces: Labels = self._text("workspace")
         given = self._first(self._own & self._says("parent_run_id"))

@@ -278,7 +278,7 @@ def content_facts_select(dialects: Sequence[Dialect]) -> str:
 CONTENT = "content"
 """The event of facts that tell of another fact's span: contents, or why it failed."""
 
-EVENT_NAME = "if(EventName != '', EventName, LogAttributes['event.name'])"
+EVENT_NAME = "if(LogAttributes['event.name'] != '', LogAttributes['event.name'], EventName)"
 
 
 def content_records(dialects: Sequence[Dialect]) -> dict[str, tuple[str, Record]]:
@@ -405,18 +405,19 @@ class RowMapping:
 
     def stages(self) -> list[dict[str, str]]:
         """What has to be computed before roles and fields: the dialect, then the values in slot order."""
-        known = (
-            f"mapFilter((k, v) -> v NOT IN ({_list(NO_VALUES)}) AND {self._slots.rank('k')} > 0, {self._attributes})"
-        )
-        values = "mapValues(known_)"
+        told = f"rank > 0 AND v NOT IN ({_list(NO_VALUES)})"
+        values = f"arrayFilter((v, rank) -> {told}, mapValues({self._attributes}), every_rank_)"
         decoded = [dialect for dialect in self._dialects if dialect.json_values]
         if decoded:
             unquoted = _unquoted("v")
             values = f"if({_among(decoded)}, arrayMap(v -> {unquoted}, {values}), {values})"
         return [
             {"dialect": self._dialect()},
-            {"known_": known},
-            {"ranks_": f"arrayMap(k -> {self._slots.rank('k')}, mapKeys(known_))", "unsorted_": values},
+            {"every_rank_": f"arrayMap(k -> {self._slots.rank('k')}, mapKeys({self._attributes}))"},
+            {
+                "ranks_": f"arrayFilter((rank, v) -> {told}, every_rank_, mapValues({self._attributes}))",
+                "unsorted_": values,
+            },
             {
                 "slots_": f"arrayMap(rank -> intDiv(rank, {Slots.RANKS}), arraySort(ranks_))",
                 "values_": "arraySort((v, rank) -> rank, unsorted_, ranks_)",

@@ -72,10 +72,11 @@ def translated(value: str, names: Sequence[Mapping[str, Sequence[str]]]) -> str:
 
 
 def of_event(source: str, *, last: bool = False) -> str:
-    """`name/key`: an attribute of the first (or last) span event of that name that has it."""
+    """`name/key`: an attribute of the first (or last) span event of that name (`*`: of any) that has it."""
     name, _, key = source.partition("/")
     find = "arrayLast" if last else "arrayFirst"
-    has = every([f"name = {quote(name)}", f"held[{quote(key)}] != ''"])
+    named = [] if name == "*" else [f"name = {quote(name)}"]
+    has = every([*named, f"held[{quote(key)}] != ''"])
     return f"{find}((held, name) -> {has}, Events.Attributes, Events.Name)[{quote(key)}]"
 
 

@@ -119,8 +119,8 @@ impl<'p> FactMaker<'p> {
     /// The facts of a record of the life cycle, or of one that holds contents of its span; none of another one.
     pub fn record(&mut self, head: &Head, record: &Record) {
         let program = self.program;
-        let name = match record.event_name {
-            b"" => attribute(record.attributes, b"event.name"),
+        let name = match attribute(record.attributes, b"event.name") {
+            b"" => record.event_name,
             name => name,
         };
         if let Some(held) = program.contents.get(name) {

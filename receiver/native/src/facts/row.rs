@@ -315,13 +315,13 @@ impl<'r> Row<'r> {
         out
     }
 
-    /// An attribute of the first (or last) event of that name that has it.
+    /// An attribute of the first (or last) event of that name (`*`: of any) that has it.
     fn of_event(&self, name: &[u8], key: &[u8], last: bool) -> &'r [u8] {
         let Some(events) = self.texts.events else { return b"" };
         let count = events.numbers.len();
         for at in 0..count {
             let event = if last { count - 1 - at } else { at };
-            if events.names.get(events.numbers[event]) != name {
+            if name != b"*" && events.names.get(events.numbers[event]) != name {
                 continue;
             }
             let start = if event == 0 { 0 } else { events.ends[event - 1] };

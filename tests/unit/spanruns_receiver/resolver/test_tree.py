@@ -142,6 +142,23 @@ TREES = {
             "call of 1",
         ],
     ),
+    "the shadow of a call is the agent that the call asks if a model and tools are called in it, and repeats the call still": (
+        """
+        run boss
+          tool delegate
+            tool - shadow
+              model gpt
+              tool lookup
+                tool - shadow
+          tool fetch
+            tool - shadow
+              model gpt
+        """,
+        [
+            *("run", "call of 1", "run under 1", "call of 3", "call of 3", "repeats 5"),
+            *("call of 1", "repeats 7", "call of 1"),
+        ],
+    ),
     "a wrapper of wrappers around one agent": (
         """
         workflow flow
