@@ -52,6 +52,11 @@ def _says_run(facts: Columns) -> Bools:
     return np.isin(facts["role"], (Role.RUN, Role.AGENT, Role.WORKFLOW))
 
 
+def _has_begun(facts: Columns) -> Bools:
+    found: Bools = facts["event"] != Event.QUEUED
+    return found
+
+
 @dataclass(frozen=True)
 class Places:
     """Where a lost part of a trace may belong."""
@@ -79,8 +84,8 @@ class Places:
         If there are several side by side it is the one of which the same scope tells, but none that hangs below the same lost parent.
         """
         facts, trace, parent_key = self.facts, self.facts["trace_key"], self.facts["parent_key"]
-        told = _says_run(facts) & (facts["event"] == Event.NONE)
-        host = (self.stands & (self._is_whole | told)) | (self._is_whole & (self.top == np.arange(len(self.top))))
+        is_top = self.top == np.arange(len(self.top))
+        host = (self.stands & _has_begun(facts) & (self._is_whole | _says_run(facts))) | (self._is_whole & is_top)
         around, hosts = nearest(self.parent, host), np.flatnonzero(host)
         mine, found = (under_way(facts, hosts, lost, around, key) for key in (trace ^ facts["scope_key"], trace))
         found = np.where((mine >= 0) & ~_is_inside(found, mine, around), mine, found)
@@ -92,8 +97,7 @@ class Places:
     @cached_property
     def _is_whole(self) -> Bools:
         """Which spans are of a part of their trace whose root is there."""
-        found: Bools = (self.facts["event"] == Event.NONE) & ~self.orphan[roots(self.parent)]
-        return found
+        return _has_begun(self.facts) & ~self.orphan[roots(self.parent)]
 
 
 def _is_inside(node: Ints, outer: Ints, around: Ints) -> Bools:
@@ -106,7 +110,7 @@ def _is_inside(node: Ints, outer: Ints, around: Ints) -> Bools:
 
 def _only_root(facts: Columns, lost: Ints) -> Ints:
     """For every span the root of its trace, -1 where there are several, or none."""
-    trace, root = facts["trace_key"], np.flatnonzero((facts["parent_key"] == 0) & (facts["event"] == Event.NONE))
+    trace, root = facts["trace_key"], np.flatnonzero((facts["parent_key"] == 0) & _has_begun(facts))
     known, first, count = np.unique(trace[root], return_index=True, return_counts=True)
     found = places(trace[lost], known[count == 1]).copy()
     found[found >= 0] = root[first[count == 1]][found[found >= 0]]
@@ -120,8 +124,9 @@ def under_way(facts: Columns, runs: Ints, lost: Ints, around: Ints, within: Keys
     around them all.
     """
     runs, started = runs[np.isin(within[runs], within[lost])], facts["started_us"]
-    node = np.concatenate([runs, runs, lost])
-    times = np.concatenate([started[runs], np.maximum(started, facts["ended_us"])[runs], started[lost]])
+    node, is_over = np.concatenate([runs, runs, lost]), facts["event"][runs] == Event.NONE
+    ended = np.where(is_over, np.maximum(started, facts["ended_us"])[runs], np.iinfo(np.int64).max)
+    times = np.concatenate([started[runs], ended, started[lost]])
     begins, asks, ends = 0, 1, 2
     kind = np.repeat([begins, ends, asks], [len(runs), len(runs), len(lost)])
     order = np.lexsort([kind, times, within[node]])

@@ -106,3 +106,20 @@ def test_a_lost_part_is_where_its_scope_tells_of_a_run() -> None:
     assert told(grow(nodes(Columns.of(facts)))) == [
         "nothing", "run", "run", "call of 3", "run", "call of 5", "run", "run under 7", "call of 8",
     ]  # fmt: skip
+
+
+def test_what_a_crash_left_over_is_part_of_the_run_that_had_begun() -> None:
+    """Of it only its events are there, and its end may still come; a run that waits in a queue has no parts yet."""
+    facts = facts_of(
+        """
+        run crashed event=1 ended_us=0
+        chain step parent_key=90
+          model gpt
+        run queued event=2 ended_us=0 trace_key=2
+        chain step parent_key=91 trace_key=2
+          model gpt trace_key=2
+        """
+    )
+    assert told(grow(nodes(Columns.of(facts)))) == [
+        "run", "inside 1", "call of 1", "run", "workflow", "call of 5",
+    ]  # fmt: skip
