@@ -263,7 +263,7 @@ def _lifecycle(runs: Columns, groups: _Groups, own: Columns, calls: _Calls) -> N
     only_queued = started == far
     np.minimum.at(started, groups.of_head, np.where(only_queued[groups.of_head], own["started_us"], far))
     runs["started_us"] = started
-    ended = is_span & (status != Status.WAITING)
+    ended = is_span & (status != Status.WAITING) & ~_went_on(groups, own, status)
     order = np.argsort(own["ended_us"][ended], kind="stable")
     last_group, last_status = groups.of_head[ended][order], status[ended][order]
     runs["status"] = np.where(only_queued, Status.QUEUED, Status.RUNNING)
@@ -271,6 +271,18 @@ def _lifecycle(runs: Columns, groups: _Groups, own: Columns, calls: _Calls) -> N
     runs["ended_us"][last_group] = own["ended_us"][ended][order]
     _events(runs, groups)
     _waiting(runs, groups, own, status, is_span)
+
+
+def _went_on(groups: _Groups, own: Columns, status: NDArray[np.uint8]) -> Bools:
+    """Steps of runs that never came which are not known to be the end of theirs: all but a last one that failed or was cancelled."""
+    step: Bools = own["role"] == Role.STEP
+    if not step.any():
+        return step
+    latest = groups.zeros()
+    np.maximum.at(latest, groups.of_head, own["started_us"])
+    is_last = own["started_us"] == latest[groups.of_head]
+    went_on: Bools = step & ~(is_last & np.isin(status, (Status.FAILED, Status.CANCELLED)))
+    return went_on
 
 
 def _own_status(groups: _Groups, calls: _Calls) -> NDArray[np.uint8]:

@@ -490,7 +490,7 @@ def test_one_run_over_several_spans() -> None:
 
 
 def test_the_steps_of_a_run_that_never_came_are_one_run() -> None:
-    """It is known by the last of them, which has the last word; those of another one are another run."""
+    """It is known by the last of them, and ended if that failed; those of another one are another run."""
     facts = facts_of(
         """
         step - parent_key=91 status=1 ended_us=1750000000005000
@@ -498,6 +498,7 @@ def test_the_steps_of_a_run_that_never_came_are_one_run() -> None:
         step - parent_key=91 status=2 ended_us=1750000000090000
           tool get
           model gpt input_tokens=30
+        step - parent_key=92 status=2 ended_us=1750000000100000
         step - parent_key=92 status=1 ended_us=1750000000200000
         """
     )
@@ -515,12 +516,11 @@ def test_the_steps_of_a_run_that_never_came_are_one_run() -> None:
             "spans_stored": 5,
         },
         {
-            "run_key": 6,
-            "root_run_key": 6,
-            "status": Status.SUCCESS,
+            "run_key": 7,
+            "root_run_key": 7,
+            "status": Status.RUNNING,
             "started_us": 6.0,
-            "ended_us": 200.0,
-            "spans_stored": 1,
+            "spans_stored": 2,
         },
     ]
     assert runs_of(resolve(facts)) == whole
