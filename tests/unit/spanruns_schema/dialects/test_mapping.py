@@ -891,6 +891,75 @@ OTHERS = [
     ),
     case("crew.kickoff", {"openinference.span.kind": "CHAIN"}, dialect="openinference", role="chain", name="crew"),
     case(
+        "BaseWorkflowAgent.call_tool",
+        {
+            "llamaindex.step.input_event": "ToolCall",
+            "llamaindex.step.input_summary": "ToolCall(tool_name='add', tool_kwargs={'a': 1}, tool_id='call_1')",
+        },
+        scope="llamaindex.opentelemetry.tracer",
+        told={"events": [("SpanCancelledEvent", {"reason": "step cancelled"})]},
+        dialect="llamaindex",
+        role="tool",
+        name="add",
+        tool_call_id="call_1",
+        input="{'a': 1}",
+        input_size=8,
+        status="cancelled",
+    ),
+    case(
+        "OpenAI.achat",
+        {"llamaindex.step.input_event": "AgentSetup"},
+        scope="llamaindex.opentelemetry.tracer",
+        told={
+            "events": [
+                (
+                    "LLMChatStartEvent",
+                    {
+                        "class_name": "LLMChatStartEvent",
+                        "messages": "[]",
+                        "model_dict.class_name": "openai_llm",
+                        "model_dict.model": "gpt",
+                    },
+                ),
+                (
+                    "LLMChatEndEvent",
+                    {
+                        "response.raw.id": "r-1",
+                        "response.raw.usage.prompt_tokens": 20,
+                        "response.raw.usage.completion_tokens": 7,
+                        "response.message.blocks": "[1]",
+                    },
+                ),
+            ]
+        },
+        dialect="llamaindex",
+        role="model",
+        name="gpt",
+        operation="chat",
+        provider="openai",
+        response_id="r-1",
+        input="[]",
+        input_size=2,
+        output="[1]",
+        output_size=3,
+        input_tokens=20,
+        output_tokens=7,
+    ),
+    case(
+        "OpenAIEmbedding.aget_query_embedding",
+        {},
+        scope="llamaindex.opentelemetry.tracer",
+        told={
+            "events": [
+                ("EmbeddingStartEvent", {"class_name": "EmbeddingStartEvent", "model_dict.model_name": "small"}),
+            ]
+        },
+        dialect="llamaindex",
+        role="model",
+        name="small",
+        operation="embeddings",
+    ),
+    case(
         "Step 2",
         {"openinference.span.kind": "CHAIN", "input.value": "{}"},
         scope="openinference.instrumentation.smolagents",
