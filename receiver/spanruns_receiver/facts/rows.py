@@ -166,29 +166,15 @@ class _Resources:
 
 
 def _span(mappings: Mappings, row: Row, resource: dict[bytes, bytes]) -> Fact:
-    (
-        start,
-        trace_id,
-        span_id,
-        parent_id,
-        _,
-        name,
-        kind,
-        service,
-        _,
-        scope,
-        version,
-        attributes,
-        duration,
-        code,
-        message,
-    ) = row[:15]
+    (start, trace_id, span_id, parent_id, _, name, kind, service, _, scope, _, attributes, duration, code, message) = (
+        row[:15]
+    )
     raw = Raw(
         attributes,
         resource,
         span_name=name,
         scope_name=scope,
-        scope_version=version,
+        scope_version=row[10],
         status=code.lower(),
         status_message=message,
         event_names=row[16],
