@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from spanruns._live import RunState
 
 KEY: Final = context.create_key("spanruns-run")
+MAX_WAITS: Final = 1_000
+"""Waits of a run at once; of more the oldest count as over."""
 
 
 class Run:
@@ -149,11 +152,12 @@ class Run:
         """The run waits for a person or another system, from now on until the block ends or `resumed()` is
         called.
 
-        The time is kept out of the run's execution time.
+        The time is kept out of the run's execution time. Of several waits at once the last to end ends it.
         """
         waiting = Waiting(self, whom)
         with _guard.guarded("starting to wait"):
-            self._waits.begin(_clock.now_ns())
+            if self:  # the false handle is one for all
+                self._waits.begin(waiting, _clock.now_ns())
             self.emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
         return waiting
 
@@ -175,9 +179,15 @@ class Run:
             return ""
 
     def resumed(self) -> None:
-        """The run goes on after `waiting_for`."""
+        """The run goes on after `waiting_for`, whomever it waits for."""
+        self._end_wait(None)
+
+    def _end_wait(self, wait: Waiting | None) -> None:
         with _guard.guarded("going on after waiting"):
-            if self._waits.end(_clock.now_ns()):
+            left = self._waits.end(_clock.now_ns(), wait)
+            if left:
+                self.emit("waiting", **{"spanruns.run.waiting_for": str(left[-1].whom)})
+            elif left is not None:
                 self.emit("resumed")
 
     def emit(self, event: str, **attributes: Any) -> None:
@@ -250,29 +260,33 @@ class Run:
 class Waits:
     """Time spent waiting; overlapping waits count once."""
 
-    __slots__ = ("_depth", "_lock", "_since", "total_ns")
+    __slots__ = ("_lock", "_open", "_since", "total_ns")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._depth = 0
+        self._open: deque[Waiting] = deque(maxlen=MAX_WAITS)
         self._since = 0
         self.total_ns = 0
 
-    def begin(self, now: int) -> None:
+    def begin(self, wait: Waiting, now: int) -> None:
         """One more wait has begun."""
         with self._lock:
-            self._depth += 1
-            if self._depth == 1:
+            if not self._open:
                 self._since = now
+            self._open.append(wait)
 
-    def end(self, now: int) -> bool:
-        """All waits are over; True if there was one."""
+    def end(self, now: int, wait: Waiting | None = None) -> list[Waiting] | None:
+        """This wait is over, or all are; those that go on, None if it was over already."""
         with self._lock:
-            if not self._depth:
-                return False
-            self._depth = 0
-            self.total_ns += max(now - self._since, 0)
-            return True
+            if not self._open or (wait is not None and wait not in self._open):
+                return None
+            if wait is None:
+                self._open.clear()
+            else:
+                self._open.remove(wait)
+            if not self._open:
+                self.total_ns += max(now - self._since, 0)
+            return list(self._open)
 
 
 class Waiting:
@@ -290,7 +304,7 @@ class Waiting:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._run.resumed()
+        self._run._end_wait(self)
 
     async def __aenter__(self) -> Waiting:
         return self
@@ -298,7 +312,7 @@ class Waiting:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._run.resumed()
+        self._run._end_wait(self)
 
 
 NO_RUN: Final = Run(trace.INVALID_SPAN, None, 0)

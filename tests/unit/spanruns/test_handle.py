@@ -8,7 +8,7 @@ import threading
 import pytest
 import spanruns
 from opentelemetry import trace
-from spanruns import _guard
+from spanruns import _guard, _handle
 from spanruns.testing import Captured
 
 
@@ -101,6 +101,56 @@ def test_waiting_time_is_measured(captured: Captured) -> None:
         ("resumed", None),
     ]
     assert captured.run("r").attributes["spanruns.run.waiting_ms"] == 9000  # the clock goes on with each reading
+
+
+def test_overlapping_waits_end_with_the_last(captured: Captured) -> None:
+    """A run goes on when nobody is awaited any more; until then it waits for somebody who is, and the time counts once."""
+
+    async def wait(run: spanruns.Run, whom: str, seconds: int) -> None:
+        async with run.waiting_for(whom):
+            for _ in range(seconds):
+                await asyncio.sleep(0)
+
+    async def work() -> None:
+        with spanruns.run("r") as run:
+            await asyncio.gather(wait(run, "bob", 9), wait(run, "a machine", 1), wait(run, "ann", 5))
+
+    asyncio.run(work())
+    events = [(event.name, event.attributes.get("spanruns.run.waiting_for"), event.at_ns) for event in captured.events]
+    assert [event[:2] for event in events[1:]] == [
+        ("waiting", "bob"),
+        ("waiting", "a machine"),
+        ("waiting", "ann"),
+        ("waiting", "ann"),
+        ("waiting", "bob"),
+        ("resumed", None),
+    ]
+    waited_ms = (events[-1][2] - events[1][2]) // 1_000_000
+    assert captured.run("r").attributes["spanruns.run.waiting_ms"] == waited_ms
+
+
+def test_resumed_ends_every_wait_that_has_begun(captured: Captured) -> None:
+    """A block of such a wait that ends later ends no other."""
+    with spanruns.run("r") as run:
+        with run.waiting_for("bob"), run.waiting_for("ann"):
+            run.resumed()
+            late = run.waiting_for("a machine")
+        assert [event.name for event in captured.events] == ["started", "waiting", "waiting", "resumed", "waiting"]
+        with late:
+            pass
+    assert captured.events[-1].name == "resumed"
+
+
+def test_waits_that_nobody_ends_are_bounded(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that only ever begins to wait does not fill its memory, inside a run or outside."""
+    monkeypatch.setattr(_handle, "MAX_WAITS", 2)
+    with spanruns.run("r") as run:
+        for inside in (run, _handle.NO_RUN):
+            for _ in range(3):
+                inside.waiting_for("bob")
+        assert [len(each._waits._open) for each in (run, _handle.NO_RUN)] == [2, 0]
+        run.resumed()
+    assert captured.events[-1].name == "resumed"
 
 
 def test_wait_that_never_ends_ends_with_the_run(captured: Captured) -> None:
