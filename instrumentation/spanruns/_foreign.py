@@ -99,16 +99,18 @@ def _sends_to(exporter: Any, url: str) -> bool:
 def same_endpoint(one: str, other: str) -> bool:
     """True if both URLs lead to the same OTLP receiver.
 
-    Its gRPC port 4317 and HTTP port 4318 count as one.
+    Its gRPC port 4317 and HTTP port 4318 count as one. Paths count where both have one, so that two receivers
+    behind one gateway are told apart; gRPC has none.
     """
 
-    def place(url: str) -> tuple[str, int]:
+    def place(url: str) -> tuple[tuple[str, int], str]:
         parts = urlsplit(url if "//" in url else f"//{url}")
         host = "localhost" if parts.hostname in LOCAL else parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return host, 4318 if port == 4317 else port
+        return ((host, 4318), "") if port == 4317 else ((host, port), parts.path.strip("/"))
 
-    return place(one) == place(other)
+    (host, path), (other_host, other_path) = place(one), place(other)
+    return host == other_host and (path == other_path or not path or not other_path)
 
 
 def processors_of(provider: Any) -> tuple[Any, ...]:

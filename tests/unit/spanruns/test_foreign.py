@@ -22,12 +22,16 @@ URL = "http://localhost:4318/v1/traces"
         (URL, "localhost:4317", True),
         (URL, "http://localhost:4319/v1/traces", False),
         (URL, "http://collector:4318/v1/traces", False),
-        ("https://api.example.org/otlp", "https://api.example.org:443/other", True),
+        ("https://api.example.org/v1/traces", "https://api.example.org:443/v1/traces/", True),
+        ("https://api.example.org/a/v1/traces", "https://api.example.org:443/b/v1/traces", False),
+        ("https://api.example.org/a/v1/traces", "https://api.example.org", True),
+        ("https://api.example.org/a/v1/traces", "api.example.org:443", True),
+        (URL, "http://localhost:4317/ignored", True),
         ("https://api.example.org", "http://api.example.org", False),
     ],
 )
 def test_same_receiver(one: str, other: str, same: bool) -> None:
-    """Host and port decide; the gRPC port beside the HTTP one is the same receiver."""
+    """Host, port and path decide; the gRPC port beside the HTTP one is the same receiver, and gRPC knows no path."""
     assert same_endpoint(one, other) is same
 
 
