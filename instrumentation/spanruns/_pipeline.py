@@ -43,6 +43,8 @@ MAX_EARLY: Final = 64
 """Runs that ended before spans below them, looked at when their root ends."""
 EXIT_PATIENT_S: Final = 10.0
 """Longest exit while the endpoint takes what is left; one that takes nothing is given up after `exit_s`."""
+EXIT_LEAST_S: Final = 0.05
+"""Shortest exit: the SDK raises where there is no time at all."""
 
 
 class Pipeline:
@@ -246,13 +248,14 @@ class Pipeline:
         except RuntimeError:  # no new threads while the interpreter goes down
             give_up = time.monotonic() + self.settings.exit_s
             for box in self.outboxes:
-                box.close(EXIT_PATIENT_S, max(give_up - time.monotonic(), 0.05))
+                box.close(EXIT_PATIENT_S, max(give_up - time.monotonic(), EXIT_LEAST_S))
 
     def _close_spans(self) -> None:
         """Spans first: the last of them count in the last metrics."""
         sent = self.spans.close(EXIT_PATIENT_S, self.settings.exit_s)
-        if sent and self.meter_provider is not None:
-            self.meter_provider.shutdown(timeout_millis=self.settings.exit_s * 1000)
+        with _guard.guarded("sending the last metrics"):
+            if sent and self.meter_provider is not None:
+                self.meter_provider.shutdown(timeout_millis=max(self.settings.exit_s, EXIT_LEAST_S) * 1000)
 
 
 def _run_of(item: Finished) -> RunState | None:

@@ -174,6 +174,13 @@ def test_endpoint_that_never_answers_is_no_problem(service: MakeService) -> None
     assert done.stdout == "3\n"
 
 
+@pytest.mark.parametrize("work", ["pass", "with spanruns.run('r'): pass"], ids=["nothing to send", "a run"])
+def test_exit_that_waits_for_nothing_raises_nothing(service: MakeService, work: str) -> None:
+    """No time at all is a time as well, also for the threads that send what is left."""
+    done = service(f"import spanruns.auto, spanruns\n{work}", SPANRUNS_EXIT_SECONDS="0").run()
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("status", [200, 401, 503])
 def test_endpoint_that_refuses_is_no_problem(service: MakeService, sink: Sink, status: int) -> None:
     """Whatever the endpoint answers, the service does not notice."""
