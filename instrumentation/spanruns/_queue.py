@@ -45,7 +45,8 @@ def enqueue(
         name: Name of the run that will start.
         run_id: An id of yours, up to 64 characters; by default a new one.
         kind: `job`, `agent` or `workflow`.
-        trigger: What started it; by default what started the run that enqueues it, else `event`.
+        trigger: What starts it; by default that of `identity()` around, else `event`. A run that enqueues it is
+            its parent, whose own trigger stays its own.
         trigger_detail: More about it, such as the queue's name.
     """
     headers: dict[str, str] = {}
@@ -64,7 +65,7 @@ def _announce(
     detail: str | None,
 ) -> None:
     now = _clock.now_ns()
-    around = _ambient.surrounding()
+    around = {} if trigger else _ambient.surrounding()
     known = {
         "spanruns.run.id": (run_id or new_run_id())[: _ambient.MAX_ID],
         "spanruns.run.queued_at": now,
@@ -77,9 +78,10 @@ def _announce(
     headers.update({header: str(known[key])[:MAX_VALUE] for header, key in FIELDS.items() if known[key]})
     pipeline = _pipeline.current()
     if pipeline is not None and span.get_span_context().trace_flags.sampled:
-        identity = {key: value for key, value in known.items() if value is not None}
-        identity.update({"spanruns.kind": "run", "spanruns.run.kind": kind, "gen_ai.agent.name": name})
-        identity.update(pipeline.surroundings())
+        named = {"spanruns.kind": "run", "spanruns.run.kind": kind, "gen_ai.agent.name": name}
+        identity = {
+            key: value for key, value in {**named, **pipeline.surroundings(), **known}.items() if value is not None
+        }
         pipeline.lifecycle.emit_queued(identity, span.get_span_context().trace_id, random.getrandbits(64) or 1)
 
 

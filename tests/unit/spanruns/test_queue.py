@@ -66,8 +66,8 @@ def test_framework_run_takes_it_too(captured: Captured) -> None:
 
 
 def test_run_enqueued_by_a_run_knows_its_parent(captured: Captured) -> None:
-    """The run that asked for it is its parent, also over the queue."""
-    with spanruns.run("asking", run_id="r0"):
+    """The run that asked for it is its parent, also over the queue; what had started that one did not start this one."""
+    with spanruns.run("asking", run_id="r0", trigger="webhook", trigger_detail="push"):
         headers = spanruns.enqueue("asked", run_id="r1")
     with spanruns.received(headers), spanruns.run("asked"):
         pass
@@ -77,6 +77,19 @@ def test_run_enqueued_by_a_run_knows_its_parent(captured: Captured) -> None:
         "r0",
         "event",
     )
+
+
+def test_own_trigger_wins_over_the_one_around(captured: Captured) -> None:
+    """In headers, event and run alike, and without the detail of the other."""
+    with spanruns.identity(trigger="webhook", trigger_detail="push"):
+        headers = spanruns.enqueue("import", trigger="schedule")
+    with spanruns.received(headers), spanruns.run("import"):
+        pass
+    keys = ("spanruns.run.trigger", "spanruns.run.trigger_detail")
+    (queued,) = [event for event in captured.events if event.name == "queued"]
+    found = [[each.attributes.get(key) for key in keys] for each in (queued, captured.run("import"))]
+    assert found == [["schedule", None]] * 2
+    assert [headers.get(name) for name in ("spanruns-trigger", "spanruns-trigger-detail")] == ["schedule", None]
 
 
 def test_headers_of_others_are_ignored(captured: Captured) -> None:
