@@ -106,7 +106,7 @@ class Pipeline:
 
     def post(self, signal: str) -> Post:
         """The way out for a signal: a connection of its own for each use."""
-        return self.posts.get(signal) or Sender(self.settings.urls[signal], self.settings)
+        return self.posts.get(signal) or Sender(self.settings.urls[signal], self.settings.of(signal))
 
     def send(self, item: Finished) -> None:
         """Queue an ended span. The end of a root run goes at once: whoever waits for it waits for this.

@@ -46,6 +46,8 @@ class Settings:
     """Certificate of this client (`OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`)."""
     client_key: str | None = None
     """Its key (`OTEL_EXPORTER_OTLP_CLIENT_KEY`)."""
+    of_signal: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What differs of the last six for one signal (`OTEL_EXPORTER_OTLP_[SIGNAL_]HEADERS` …)."""
     service_name: str | None = None
     """`OTEL_SERVICE_NAME`, else the name of the script."""
     environment: str | None = None
@@ -89,6 +91,10 @@ class Settings:
     disabled_frameworks: frozenset[str] = frozenset()
     """Frameworks `spanruns.auto` leaves alone (`SPANRUNS_DISABLED_FRAMEWORKS`, comma-separated)."""
 
+    def of(self, signal: str) -> Settings:
+        """The settings for requests of one signal."""
+        return replace(self, **self.of_signal.get(signal, {}))
+
 
 def signal_urls(env: Mapping[str, str], endpoint: str | None) -> dict[str, str]:
     """The URL of each signal, by the rules of the OTLP exporter specification."""
@@ -131,23 +137,44 @@ def from_environment(env: Mapping[str, str] | None = None, **given: Any) -> Sett
     env = os.environ if env is None else env
     with _guard.guarded("looking for misnamed variables"):
         _variables.tell_misnamed(env)
-    given = {key: value for key, value in given.items() if value is not None}
-    urls = signal_urls(env, given.pop("endpoint", None))
-    values = {key: value for key, value in _read(env).items() if value is not None}
-    settings = replace(Settings(urls=urls), **{**values, **given})
+    given = _known(given)
+    endpoint = given.pop("endpoint", None) or env.get("SPANRUNS_ENDPOINT")
+    own = {} if endpoint else {signal: _requests(env, f"OTEL_EXPORTER_OTLP_{signal.upper()}_") for signal in SIGNALS}
+    of_signal = {
+        signal: {key: value for key, value in read.items() if key not in given} for signal, read in own.items() if read
+    }
+    settings = replace(
+        Settings(urls=signal_urls(env, endpoint), of_signal=of_signal),
+        **{**_requests(env, "OTEL_EXPORTER_OTLP_"), **_known(_read(env)), **given},
+    )
     return replace(settings, content=_content(settings.content))
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _requests(env: Mapping[str, str], prefix: str) -> dict[str, Any]:
+    """How requests are made, of all signals or of one.
+
+    What is set for one goes with its endpoint: it is left out where one of ours is for all.
+    """
+    return _known(
+        {
+            "headers": _headers(env, f"{prefix}HEADERS"),
+            "timeout_s": _number(env, f"{prefix}TIMEOUT", 0.1, 600),
+            "gzip": _gzip(env, f"{prefix}COMPRESSION"),
+            "certificate": env.get(f"{prefix}CERTIFICATE") or None,
+            "client_certificate": env.get(f"{prefix}CLIENT_CERTIFICATE") or None,
+            "client_key": env.get(f"{prefix}CLIENT_KEY") or None,
+        }
+    )
 
 
 def _read(env: Mapping[str, str]) -> dict[str, Any]:
     disabled = _flag(env, "OTEL_SDK_DISABLED")
     return {
         "enabled": False if disabled else _flag(env, "SPANRUNS_ENABLED"),
-        "headers": _headers(env),
-        "timeout_s": _number(env, "OTEL_EXPORTER_OTLP_TIMEOUT", 0.1, 600),
-        "gzip": True if env.get("OTEL_EXPORTER_OTLP_COMPRESSION", "").lower() == "gzip" else None,
-        "certificate": env.get("OTEL_EXPORTER_OTLP_CERTIFICATE") or None,
-        "client_certificate": env.get("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE") or None,
-        "client_key": env.get("OTEL_EXPORTER_OTLP_CLIENT_KEY") or None,
         "service_name": env.get("OTEL_SERVICE_NAME") or None,
         "environment": env.get("SPANRUNS_ENVIRONMENT") or None,
         "workspace": env.get("SPANRUNS_WORKSPACE") or None,
@@ -214,18 +241,24 @@ def _level(env: Mapping[str, str], key: str) -> int | None:
     return level
 
 
-def _headers(env: Mapping[str, str]) -> dict[str, str] | None:
-    text = env.get("OTEL_EXPORTER_OTLP_HEADERS", "").strip()
-    if not text:
-        return None
+def _gzip(env: Mapping[str, str], key: str) -> bool | None:
+    text = env.get(key, "").strip().lower()
+    if text in ("gzip", "none"):
+        return text == "gzip"
+    if text:
+        _complain(key, text, "gzip or none")
+    return None
+
+
+def _headers(env: Mapping[str, str], key: str) -> dict[str, str] | None:
     headers = {}
-    for pair in text.split(","):
-        key, separator, value = pair.partition("=")
-        if separator and key.strip():
-            headers[key.strip()] = unquote(value.strip())
+    for pair in env.get(key, "").split(","):
+        name, separator, value = pair.partition("=")
+        if separator and name.strip():
+            headers[name.strip()] = unquote(value.strip())
         elif pair.strip():
-            _complain("OTEL_EXPORTER_OTLP_HEADERS", "…", "a list of key=value")
-    return headers
+            _complain(key, "…", "a list of key=value")
+    return headers or None
 
 
 def _names(text: str) -> frozenset[str] | None:

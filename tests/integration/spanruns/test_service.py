@@ -549,6 +549,14 @@ def test_instrument_command_needs_no_change(service: MakeService, sink: Sink) ->
     assert [span.name for span in sink.spans] == ["r"]
 
 
+def test_each_signal_has_its_headers(service: MakeService, sink: Sink) -> None:
+    """A gateway may want another key for each; lifecycle events go as logs do."""
+    own = {"OTEL_EXPORTER_OTLP_HEADERS": "x-key=all", "OTEL_EXPORTER_OTLP_METRICS_HEADERS": "x-key=metrics"}
+    service(JOB, **own).run()
+    keys = {(path, headers["x-key"]) for path, headers, _ in sink.requests}
+    assert keys == {("/v1/traces", "all"), ("/v1/logs", "all"), ("/v1/metrics", "metrics")}
+
+
 def test_unknown_command_is_told() -> None:
     """A command that is not there gives the usual status and no traceback."""
     command = [sys.executable, "-m", "spanruns._instrument"]

@@ -29,6 +29,7 @@ def test_every_setting_is_read() -> None:
             "OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.pem",
             "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "me.pem",
             "OTEL_EXPORTER_OTLP_CLIENT_KEY": "me.key",
+            "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT": "5",
             "OTEL_SERVICE_NAME": "svc",
             "SPANRUNS_ENVIRONMENT": "prod",
             "SPANRUNS_WORKSPACE": "w",
@@ -58,6 +59,7 @@ def test_every_setting_is_read() -> None:
         certificate="ca.pem",
         client_certificate="me.pem",
         client_key="me.key",
+        of_signal={"logs": {"timeout_s": 5}},
         service_name="svc",
         environment="prod",
         workspace="w",
@@ -98,6 +100,9 @@ def test_given_values_win() -> None:
         ("SPANRUNS_QUEUE_ITEMS", "0", "queue_items"),
         ("SPANRUNS_LOGS_LEVEL", "LOUD", "log_level"),
         ("OTEL_BSP_SCHEDULE_DELAY", "", "flush_s"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "gzip"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon", "of_signal"),
+        ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "rubbish", "of_signal"),
     ],
 )
 def test_unreadable_value_is_reported_and_ignored(
@@ -128,6 +133,50 @@ def test_endpoints_by_signal() -> None:
     assert signal_urls(own, "http://collector:4318") == URLS
     grpc = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
     assert signal_urls(grpc, None) == URLS
+
+
+OF_SIGNAL = {
+    "OTEL_EXPORTER_OTLP_HEADERS": "a=1,b=1",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "a=2",
+    "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+    "OTEL_EXPORTER_OTLP_LOGS_COMPRESSION": "none",
+    "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "3",
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE": "ca.pem",
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE": "me.pem",
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY": "me.key",
+}
+
+
+def test_requests_by_signal() -> None:
+    """What is set for one signal stands instead of what is set for all."""
+    settings = from_environment(OF_SIGNAL)
+    traces, logs, metrics = (settings.of(signal) for signal in ("traces", "logs", "metrics"))
+    assert [each.headers for each in (traces, logs, metrics)] == [
+        {"a": "2"},
+        {"a": "1", "b": "1"},
+        {"a": "1", "b": "1"},
+    ]
+    assert [each.gzip for each in (traces, logs, metrics)] == [True, False, True]
+    assert [each.timeout_s for each in (traces, logs, metrics)] == [10, 10, 3]
+    assert (metrics.certificate, metrics.client_certificate, metrics.client_key) == ("ca.pem", "me.pem", "me.key")
+    assert (logs.certificate, logs.client_certificate, logs.client_key) == (None, None, None)
+
+
+def test_what_is_given_wins_for_every_signal() -> None:
+    """As over the environment as a whole."""
+    settings = from_environment(OF_SIGNAL, headers={"mine": "1"})
+    assert (settings.of("traces").headers, settings.of("metrics").timeout_s) == ({"mine": "1"}, 3)
+
+
+@pytest.mark.parametrize("where", ["environment", "code"])
+def test_headers_of_a_signal_go_with_its_endpoint(where: str) -> None:
+    """Where all goes to an endpoint of ours, what belongs to the endpoint of one signal (its key) stays out."""
+    ours = "http://collector:4318"
+    if where == "code":
+        settings = from_environment(OF_SIGNAL, endpoint=ours)
+    else:
+        settings = from_environment({**OF_SIGNAL, "SPANRUNS_ENDPOINT": ours})
+    assert settings.of("traces").headers == {"a": "1", "b": "1"}
 
 
 def test_script_name_is_some_name() -> None:
