@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import spanruns
@@ -89,6 +91,26 @@ def test_process_is_observed(reader: InMemoryMetricReader) -> None:
     """CPU time and memory of the process have the convention's names."""
     assert points(reader, "process.cpu.time")[0].value > 0
     assert points(reader, "process.memory.usage")[0].value > 1_000_000
+
+
+def test_every_metric_is_on_the_page(reader: InMemoryMetricReader) -> None:
+    """Name, unit and attributes, as they arrive: dashboards of one's own are made from them."""
+    kinds: tuple[Literal["agent", "workflow", "job"], ...] = ("agent", "workflow", "job")
+    for kind in kinds:
+        with pytest.raises(ValueError, match="no"), spanruns.run("r", kind=kind, trigger="cli"), spanruns.tool("t"):
+            raise ValueError("no")
+    data = reader.get_metrics_data()
+    assert data is not None
+    sent = {
+        metric.name: (metric.unit, {str(key) for point in metric.data.data_points for key in point.attributes or {}})
+        for each in data.resource_metrics
+        for scope in each.scope_metrics
+        for metric in scope.metrics
+    }
+    page = (Path(__file__).parents[3] / "docs" / "service-owner.md").read_text()
+    section = page.split("## Metrics\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z_.]+)` \| `([^`]+)` \| [^|]+ \|([^|]*)\|$", section, re.MULTILINE)
+    assert {name: (unit, set(re.findall("`([^`]+)`", attributes))) for name, unit, attributes in rows} == sent
 
 
 def test_names_are_bounded() -> None:
