@@ -16,41 +16,41 @@ from typing import Any, Final
 MASK: Final = "[masked]"
 
 _SHAPES: Final = (
-    r"sk-(?:ant-|proj-|svcacct-|admin-|or-v1-|lf-)?[A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic and likes
-    r"(?:gh[pousr]|github_pat)_[A-Za-z0-9_]{20,}",  # GitHub
-    r"glpat-[A-Za-z0-9_-]{16,}",  # GitLab
-    r"xox[abeoprs]-[A-Za-z0-9-]{10,}",  # Slack
-    r"xapp-[0-9]-[A-Za-z0-9-]{10,}",
-    r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",  # AWS access key ids
-    r"AIza[A-Za-z0-9_-]{30,}",  # Google
-    r"ya29\.[A-Za-z0-9_-]{20,}",
-    r"GOCSPX-[A-Za-z0-9_-]{20,}",
-    r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,}",  # Stripe
-    r"whsec_[A-Za-z0-9]{16,}",
-    r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",  # SendGrid
-    r"hf_[A-Za-z0-9]{20,}",  # Hugging Face
-    r"gsk_[A-Za-z0-9]{20,}",  # Groq
-    r"xai-[A-Za-z0-9]{20,}",
-    r"pplx-[A-Za-z0-9]{20,}",
-    r"r8_[A-Za-z0-9]{20,}",  # Replicate
-    r"npm_[A-Za-z0-9]{30,}",
-    r"pypi-[A-Za-z0-9_-]{30,}",
-    r"dop_v1_[a-f0-9]{40,}",  # DigitalOcean
-    r"lin_api_[A-Za-z0-9]{20,}",
-    r"lsv2_(?:pt|sk)_[A-Za-z0-9_]{20,}",  # LangSmith
-    r"pylf_v[0-9]_[A-Za-z0-9_]{20,}",  # Logfire
-    r"glc_[A-Za-z0-9+/=]{20,}",  # Grafana Cloud
-    r"glsa_[A-Za-z0-9_]{20,}",
-    r"hvs\.[A-Za-z0-9_-]{20,}",  # Vault
-    r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",  # JWT
+    (("sk-",), r"(?:ant-|proj-|svcacct-|admin-|or-v1-|lf-)?[A-Za-z0-9_-]{16,}"),  # OpenAI, Anthropic and likes
+    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"), r"[A-Za-z0-9_]{20,}"),  # GitHub
+    (("glpat-",), r"[A-Za-z0-9_-]{16,}"),  # GitLab
+    (("xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-"), r"[A-Za-z0-9-]{10,}"),  # Slack
+    (("xapp-",), r"[0-9]-[A-Za-z0-9-]{10,}"),
+    (("AKIA", "ASIA", "ABIA", "ACCA"), r"[A-Z0-9]{16}"),  # AWS access key ids
+    (("AIza",), r"[A-Za-z0-9_-]{30,}"),  # Google
+    (("ya29.",), r"[A-Za-z0-9_-]{20,}"),
+    (("GOCSPX-",), r"[A-Za-z0-9_-]{20,}"),
+    (("sk_live_", "sk_test_", "rk_live_", "rk_test_", "pk_live_", "pk_test_"), r"[A-Za-z0-9]{10,}"),  # Stripe
+    (("whsec_",), r"[A-Za-z0-9]{16,}"),
+    (("SG.",), r"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),  # SendGrid
+    (("hf_",), r"[A-Za-z0-9]{20,}"),  # Hugging Face
+    (("gsk_",), r"[A-Za-z0-9]{20,}"),  # Groq
+    (("xai-",), r"[A-Za-z0-9]{20,}"),
+    (("pplx-",), r"[A-Za-z0-9]{20,}"),
+    (("r8_",), r"[A-Za-z0-9]{20,}"),  # Replicate
+    (("npm_",), r"[A-Za-z0-9]{30,}"),
+    (("pypi-",), r"[A-Za-z0-9_-]{30,}"),
+    (("dop_v1_",), r"[a-f0-9]{40,}"),  # DigitalOcean
+    (("lin_api_",), r"[A-Za-z0-9]{20,}"),
+    (("lsv2_pt_", "lsv2_sk_"), r"[A-Za-z0-9_]{20,}"),  # LangSmith
+    (("pylf_v",), r"[0-9]_[A-Za-z0-9_]{20,}"),  # Logfire
+    (("glc_",), r"[A-Za-z0-9+/=]{20,}"),  # Grafana Cloud
+    (("glsa_",), r"[A-Za-z0-9_]{20,}"),
+    (("hvs.",), r"[A-Za-z0-9_-]{20,}"),  # Vault
+    (("eyJ",), r"[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),  # JWT
 )
-_SHAPE: Final = re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_SHAPES) + ")")
-_SHAPE_BEGINNINGS: Final = (
-    *("sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xoxa-", "xoxb-", "xoxe-", "xoxo-"),
-    *("xoxp-", "xoxr-", "xoxs-", "xapp-", "AKIA", "ASIA", "ABIA", "ACCA", "AIza", "ya29.", "GOCSPX-", "whsec_"),
-    *("sk_live_", "sk_test_", "rk_live_", "rk_test_", "pk_live_", "pk_test_", "SG.", "hf_", "gsk_", "xai-"),
-    *("pplx-", "r8_", "npm_", "pypi-", "dop_v1_", "lin_api_", "lsv2_", "pylf_v", "glc_", "glsa_", "hvs.", "eyJ"),
+"""How secrets begin, which is looked for first, and what follows."""
+_SHAPE: Final = re.compile(
+    "(?<![A-Za-z0-9])(?:"
+    + "|".join(f"(?:{'|'.join(map(re.escape, beginnings))}){rest}" for beginnings, rest in _SHAPES)
+    + ")"
 )
+_SHAPE_BEGINNINGS: Final = tuple(beginning for beginnings, _ in _SHAPES for beginning in beginnings)
 _PRIVATE_KEY: Final = re.compile(
     r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----"
     r".*?(?:-----END (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----|\Z)",

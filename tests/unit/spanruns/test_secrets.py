@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from spanruns._secrets import MASK, is_secret_key, mask_emails, mask_secrets
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from spanruns._secrets import _SHAPES, MASK, is_secret_key, mask_emails, mask_secrets
 
 SECRET = "hunter2hunter2"
 
@@ -37,6 +39,18 @@ def test_well_known_shape_is_masked_anywhere(secret: str) -> None:
         assert secret not in mask_secrets(text)
         assert secret.splitlines()[-1] not in mask_secrets(text)
         assert MASK in mask_secrets(text)
+
+
+@pytest.mark.parametrize(("beginning", "rest"), [(each, rest) for beginnings, rest in _SHAPES for each in beginnings])
+def test_every_shape_is_masked(beginning: str, rest: str) -> None:
+    """However it begins, whatever follows."""
+
+    @settings(max_examples=10, phases=[Phase.generate], derandomize=True)
+    @given(st.from_regex(rest, fullmatch=True))
+    def check(follows: str) -> None:
+        assert mask_secrets(f"use {beginning}{follows} now") == f"use {MASK} now"
+
+    check()
 
 
 @pytest.mark.parametrize(
