@@ -9,13 +9,8 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import ParamSpec, TypeVar
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 log = logging.getLogger("spanruns")
 errors: Counter[str] = Counter()
@@ -67,23 +62,6 @@ def guarded(where: str) -> Iterator[None]:
         yield
     except Exception:
         swallow(where)
-
-
-def safely(where: str, default: R) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorate a function of ours so that it answers `default` where it would have raised."""
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        @wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
-                return function(*args, **kwargs)
-            except Exception:
-                swallow(where)
-                return default
-
-        return call
-
-    return decorate
 
 
 def reset() -> None:

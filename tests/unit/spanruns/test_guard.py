@@ -32,17 +32,6 @@ def test_service_may_still_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
 
-def test_safe_function_answers_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A decorated function gives its default where it would have raised."""
-
-    @_guard.safely("dividing", default=0.0)
-    def divide(a: float, b: float) -> float:
-        return a / b
-
-    monkeypatch.setattr(_guard, "_raise", False)
-    assert (divide(1, 2), divide(1, 0)) == (0.5, 0.0)
-
-
 def test_warnings_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """A state that lasts is not repeated."""
     for _ in range(3):
