@@ -182,14 +182,6 @@ def test_failed_by_word(captured: Captured) -> None:
     assert (bad.attributes["spanruns.run.status"], off.attributes["spanruns.run.status"]) == ("failed", "cancelled")
 
 
-def test_run_ends_once(captured: Captured) -> None:
-    """Ending twice changes nothing."""
-    with spanruns.run("r") as run:
-        run.finish(None)
-        run.finish(RuntimeError("late"))
-    assert [span.attributes["spanruns.run.status"] for span in captured.spans] == ["success"]
-
-
 def test_current_run_is_the_nearest(captured: Captured) -> None:
     """Inside a tool it is the run around the tool; in a sub-run the sub-run; afterwards the outer one again."""
     with spanruns.run("outer") as outer:
