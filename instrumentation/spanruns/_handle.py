@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode
 
 from spanruns import _ambient, _clock, _guard, _outcome, _pipeline
@@ -18,35 +20,24 @@ if TYPE_CHECKING:
     from spanruns._live import RunState
 
 KEY: Final = context.create_key("spanruns-run")
+MAX_WAITS: Final = 1_000
+"""Waits of a run at once; of more the oldest count as over."""
 
 
 class Run:
     """One run. Its methods never raise; outside any run they do nothing, and the handle is false."""
 
-    __slots__ = (
-        "_done",
-        "_ended_as",
-        "_lock",
-        "_pid",
-        "_rows",
-        "_span",
-        "_state",
-        "_token",
-        "_waits",
-        "limit",
-    )
+    __slots__ = ("_done", "_ended_as", "_lock", "_pid", "_rows", "_span", "_state", "_waits")
 
-    def __init__(self, span: Span, state: RunState | None, limit: int) -> None:
+    def __init__(self, span: Span, state: RunState | None) -> None:
         self._span = span
         self._state = state
-        self._token: Any = None
         self._done = False
         self._ended_as: str | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._rows: int | None = None
         self._waits = Waits()
-        self.limit = limit
 
     def __bool__(self) -> bool:
         return self._span.get_span_context().is_valid
@@ -75,15 +66,15 @@ class Run:
 
     def set_input(self, value: object) -> None:
         """What the run works on; any value, kept as JSON."""
-        set_json(self._span, "spanruns.run.input", value, self.limit or _pipeline.value_limit())
+        set_json(self._span, "spanruns.run.input", value, _pipeline.value_limit())
 
     def set_output(self, value: object) -> None:
         """What the run came to; any value, kept as JSON."""
-        set_json(self._span, "spanruns.run.output", value, self.limit or _pipeline.value_limit())
+        set_json(self._span, "spanruns.run.output", value, _pipeline.value_limit())
 
     def set_parameters(self, parameters: Mapping[str, object]) -> None:
         """What the run was started with, by name, kept as JSON."""
-        set_json(self._span, "spanruns.run.parameters", parameters, self.limit or _pipeline.value_limit())
+        set_json(self._span, "spanruns.run.parameters", parameters, _pipeline.value_limit())
 
     def set_session(self, session_id: str) -> None:
         """The session or conversation this run belongs to."""
@@ -153,8 +144,9 @@ class Run:
         """
         waiting = Waiting(self, whom)
         with _guard.guarded("starting to wait"):
-            self._waits.begin(waiting, _clock.now_ns())
-            self.emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
+            if self:  # the false handle is one for all
+                self._waits.begin(waiting, _clock.now_ns())
+            self._emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
         return waiting
 
     def suspend(self, whom: str) -> str:
@@ -168,7 +160,7 @@ class Run:
         try:
             self._ended_as = "waiting"
             self._identify("spanruns.run.id", self.run_id)  # both parts of the run say the same
-            self.emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
+            self._emit("waiting", **{"spanruns.run.waiting_for": str(whom)})
             return _resume.token_of(self, dict(getattr(self._span, "attributes", None) or {}))
         except Exception:
             _guard.swallow("suspending a run")
@@ -182,11 +174,11 @@ class Run:
         with _guard.guarded("going on after waiting"):
             left = self._waits.end(_clock.now_ns(), wait)
             if left:
-                self.emit("waiting", **{"spanruns.run.waiting_for": str(left[-1].whom)})
+                self._emit("waiting", **{"spanruns.run.waiting_for": str(left[-1].whom)})
             elif left is not None:
-                self.emit("resumed")
+                self._emit("resumed")
 
-    def emit(self, event: str, **attributes: Any) -> None:
+    def _emit(self, event: str, **attributes: Any) -> None:
         """Send a lifecycle event of this run."""
         pipeline = _pipeline.current()
         if pipeline is not None and self._state is not None:
@@ -198,42 +190,27 @@ class Run:
             if self._state is not None:
                 self._state.identity[key] = value
 
-    def enter(self) -> None:
-        """Make the run current; its id, session and user travel with requests made inside."""
-        try:
-            ctx = context.set_value(KEY, self, trace.set_span_in_context(self._span))
-            known = dict(self._state.identity) if self._state is not None else {}
-            known["spanruns.run.id"] = self.run_id
-            self._token = context.attach(_ambient.to_baggage(known, ctx))
-        except Exception:
-            _guard.swallow("entering a run")
+    def _context(self) -> Context:
+        """The context inside the run; its id, session and user travel with requests made there."""
+        ctx = context.set_value(KEY, self, trace.set_span_in_context(self._span))
+        known = dict(self._state.identity) if self._state is not None else {}
+        known["spanruns.run.id"] = self.run_id
+        return _ambient.to_baggage(known, ctx)
 
-    def leave(self) -> None:
-        """Make the run not current any more; it goes on."""
-        token, self._token = self._token, None
-        if token is not None:
-            context.detach(token)
-
-    @property
-    def is_current(self) -> bool:
-        """True if this code runs inside it."""
-        return trace.get_current_span() is self._span
-
-    def give(self, result: object) -> None:
+    def _keep(self, result: object, limit: int) -> None:
         """Keep a returned value as output, unless the code has set one."""
-        if self.limit and result is not None and not self._has("spanruns.run.output"):
-            self.set_output(result)
+        if not self._has("spanruns.run.output"):
+            set_json(self._span, "spanruns.run.output", result, limit)
 
-    def give_json(self, text: str) -> None:
+    def _keep_json(self, text: str) -> None:
         """Keep output that is JSON already."""
-        with _guard.guarded("capturing a value"):
-            if not self._has("spanruns.run.output"):
-                self._span.set_attribute("spanruns.run.output", text)
+        if not self._has("spanruns.run.output"):
+            self._span.set_attribute("spanruns.run.output", text)
 
     def _has(self, key: str) -> bool:
         return key in (getattr(self._span, "attributes", None) or {})
 
-    def finish(self, error: BaseException | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
         """End the run, once, and only in the process that started it."""
         with self._lock:
             if self._done or os.getpid() != self._pid:
@@ -260,7 +237,7 @@ class Waits:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: list[Waiting] = []
+        self._open: deque[Waiting] = deque(maxlen=MAX_WAITS)
         self._since = 0
         self.total_ns = 0
 
@@ -276,7 +253,10 @@ class Waits:
         with self._lock:
             if not self._open or (wait is not None and wait not in self._open):
                 return None
-            self._open = [] if wait is None else [other for other in self._open if other is not wait]
+            if wait is None:
+                self._open.clear()
+            else:
+                self._open.remove(wait)
             if not self._open:
                 self.total_ns += max(now - self._since, 0)
             return list(self._open)
@@ -308,7 +288,7 @@ class Waiting:
         self._run._end_wait(self)
 
 
-NO_RUN: Final = Run(trace.INVALID_SPAN, None, 0)
+NO_RUN: Final = Run(trace.INVALID_SPAN, None)
 
 
 def current_run() -> Run:
@@ -324,9 +304,9 @@ def current_run() -> Run:
         if state is None or (isinstance(own, Run) and own._state is state):
             return own if isinstance(own, Run) and not own._done else NO_RUN
         span = state.span()
-        if span is None or pipeline is None:
+        if span is None:
             return NO_RUN
-        return Run(span, state, pipeline.settings.max_value_bytes)
+        return Run(span, state)
     except Exception:
         _guard.swallow("finding the current run")
         return NO_RUN

@@ -112,9 +112,9 @@ class RunMetrics:
             "spanruns.run.status": str(attributes.get("spanruns.run.status") or _status(span, attributes)),
         }
         self._runs.record(_seconds(span), known)
-        if trigger := attributes.get("spanruns.run.trigger"):
-            known["spanruns.run.trigger"] = self._names.bounded(trigger)
-        self._outcomes.add(known)
+        trigger = attributes.get("spanruns.run.trigger")
+        started_by = {"spanruns.run.trigger": self._names.bounded(trigger)} if trigger else {}
+        self._outcomes.add({**known, **started_by})  # older SDKs keep what was recorded: it must stay as it was
         if attributes.get("spanruns.kind") != "run":
             return  # its framework records the convention's metrics itself
         if attributes.get("gen_ai.operation.name") == "invoke_agent":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
-from spanruns import _ambient, _env, _foreign, _fork, _guard, _ticket, _trigger
+from spanruns import _env, _foreign, _fork, _guard, _identity
 from spanruns._content import Cleaner
 from spanruns._events import Lifecycle
 from spanruns._live import Registry, RunState
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from spanruns._logs import Taker
     from spanruns._metrics import RunMetrics
 
-_TRIGGER: Final = ("spanruns.run.trigger", "spanruns.run.trigger_detail")
 EVENT_DELAY_S: Final = 0.05
 PUSH_DELAY_S: Final = 0.25
 MAX_EARLY: Final = 64
@@ -168,38 +167,8 @@ class Pipeline:
         return self.provider.get_tracer("spanruns", version())
 
     def _identity(self, ctx: Context | None, own: Mapping[str, Any], around: RunState | None) -> dict[str, Any]:
-        """What a run that starts does not say of itself, but its surroundings do."""
         self._look_for_exporters()
-        found = self.surroundings(ctx)
-        parent_id = found.pop("spanruns.run.parent_id", None)
-        if around is None and parent_id:
-            found["spanruns.run.parent_id"] = parent_id
-        found.update(_ticket.take(ctx))
-        if around is not None and not around.identity.get("gen_ai.agent.name"):
-            # a framework's wrapper is no agent: what started it has started this run
-            found.update({key: around.identity[key] for key in _TRIGGER if key in around.identity})
-        elif around is not None or (parent_id and "spanruns.run.queued_at" not in found):
-            found["spanruns.run.trigger"] = "agent"
-            found.pop("spanruns.run.trigger_detail", None)
-            if around is not None and (name := around.identity.get("gen_ai.agent.name")):
-                found["spanruns.run.trigger_detail"] = name
-        elif "spanruns.run.trigger" not in found and "spanruns.run.trigger" not in own:
-            found.update(self._trigger(ctx))
-        if "spanruns.run.trigger" in own:
-            found.pop("spanruns.run.trigger_detail", None)
-        return {key: value for key, value in found.items() if key not in own}
-
-    def surroundings(self, ctx: Context | None = None) -> dict[str, Any]:
-        """Session, user, workspace, trigger and parent run that hold in a context."""
-        found: dict[str, Any] = {}
-        if self.settings.workspace:
-            found["spanruns.workspace"] = self.settings.workspace
-        carried = _ambient.from_baggage(ctx)
-        parent_id = carried.pop("spanruns.run.id", None)
-        if parent_id:
-            found["spanruns.run.parent_id"] = parent_id
-            carried.pop("spanruns.run.trigger", None)
-        return {**found, **carried, **_ambient.surrounding(ctx)}
+        return _identity.of_run(self.settings, ctx, own, around)
 
     def _look_for_exporters(self) -> None:
         """The service may add an exporter to our endpoint at any time; runs are rare enough to look then."""
@@ -209,13 +178,6 @@ class Pipeline:
 
             self._seen = seen
             _provider.share(self)
-
-    def _trigger(self, ctx: Context | None) -> dict[str, Any]:
-        trigger = (self.settings.trigger, None) if self.settings.trigger else _trigger.detect(ctx)
-        if trigger is None:
-            return {}
-        named = {"spanruns.run.trigger": trigger[0], "spanruns.run.trigger_detail": trigger[1]}
-        return {key: value for key, value in named.items() if value}
 
     @property
     def outboxes(self) -> tuple[Outbox[Any], ...]:

@@ -15,7 +15,7 @@ from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from spanruns import _ambient, _clock, _guard, _pipeline, _ticket
+from spanruns import _ambient, _clock, _guard, _identity, _pipeline, _ticket
 
 FIELDS: Final = {
     "spanruns-run-id": "spanruns.run.id",
@@ -80,7 +80,9 @@ def _announce(
     if pipeline is not None and span.get_span_context().trace_flags.sampled:
         named = {"spanruns.kind": "run", "spanruns.run.kind": kind, "gen_ai.agent.name": name}
         identity = {
-            key: value for key, value in {**named, **pipeline.surroundings(), **known}.items() if value is not None
+            key: value
+            for key, value in {**named, **_identity.surroundings(pipeline.settings), **known}.items()
+            if value is not None
         }
         pipeline.lifecycle.emit_queued(identity, span.get_span_context().trace_id, random.getrandbits(64) or 1)
 

@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 from spanruns import _ambient, _calls, _clock, _guard, _pipeline
 from spanruns._arguments import Arguments
 from spanruns._handle import Run
+from spanruns._recorder import Recorder
 from spanruns._values import as_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,7 +29,7 @@ def open_run(
     capture: bool,
     parent: Context | None = None,
     links: Sequence[trace.Link] = (),
-) -> Run:
+) -> Recorder[Run]:
     """Start the span of a run in the current (or the given) context."""
     pipeline = _pipeline.current()
     operation = attributes.get("gen_ai.operation.name")
@@ -40,7 +41,7 @@ def open_run(
         start_time=_clock.now_ns(),
     )
     state = pipeline.registry.run_of(span.get_span_context().span_id) if pipeline is not None else None
-    return Run(span, state, _pipeline.value_limit() if capture else 0)
+    return Recorder(Run(span, state), _pipeline.value_limit() if capture else 0)
 
 
 def static_attributes(
@@ -103,7 +104,7 @@ class RunBlock:
         self._parent = parent
         self._parameters = parameters
         self._input = input
-        self._entered: list[Run] = []
+        self._entered: list[Recorder[Run]] = []
         if run_id is not None:
             attributes["spanruns.run.id"] = str(run_id)[: _ambient.MAX_ID]
         if parent_run_id is not None:
@@ -125,7 +126,7 @@ class RunBlock:
         static = self._named(name)
         arguments = Arguments(target)
 
-        def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Run | None:
+        def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recorder[Run] | None:
             if not _pipeline.wanted():
                 return None
             try:
@@ -146,7 +147,9 @@ class RunBlock:
             attributes["gen_ai.workflow.name"] = name
         return attributes
 
-    def _start(self, name: str, attributes: Mapping[str, Any], parameters: Mapping[str, object] | None) -> Run:
+    def _start(
+        self, name: str, attributes: Mapping[str, Any], parameters: Mapping[str, object] | None
+    ) -> Recorder[Run]:
         if self._capture and parameters is not None:
             attributes = {**attributes, **self._captured(parameters)}
         return open_run(name, attributes, self._capture, self._parent, self._links)
@@ -158,30 +161,30 @@ class RunBlock:
         return found
 
     def __enter__(self) -> Run:
-        run = self._open()
-        self._entered.append(run)
-        run.enter()
-        return run
+        recorder = self._open()
+        self._entered.append(recorder)
+        recorder.enter()
+        return recorder.handle
 
-    def _open(self) -> Run:
+    def _open(self) -> Recorder[Run]:
         try:
             name = self._name or "run"
-            run = self._start(name, self._named(name), self._parameters)
+            recorder = self._start(name, self._named(name), self._parameters)
             if self._capture and self._input is not None:
-                run.set_input(self._input)
+                recorder.handle.set_input(self._input)
             if self._event is not None:
-                run.emit(self._event)
-            return run
+                recorder.handle._emit(self._event)
+            return recorder
         except Exception:
             _guard.swallow("starting a run")
-            return Run(trace.INVALID_SPAN, None, 0)
+            return Recorder(Run(trace.INVALID_SPAN, None), 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        run = self._entered.pop()
-        run.leave()
-        run.finish(error)
+        recorder = self._entered.pop()
+        recorder.leave()
+        recorder.finish(error)
 
     async def __aenter__(self) -> Run:
         return self.__enter__()

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, TypeVar, cast, overload
 
-from opentelemetry import context, trace
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from spanruns import _calls, _clock, _guard, _outcome, _pipeline
 from spanruns._arguments import Arguments
+from spanruns._recorder import Recorder
 from spanruns._values import set_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,13 +24,11 @@ RESULT: Final = "gen_ai.tool.call.result"
 class ToolCall:
     """One call of a tool that is being recorded; what `with spanruns.tool(…) as call` gives."""
 
-    __slots__ = ("_done", "_span", "_token", "limit")
+    __slots__ = ("_done", "_span")
 
-    def __init__(self, span: Span, limit: int) -> None:
+    def __init__(self, span: Span) -> None:
         self._span = span
-        self._token: Any = None
         self._done = False
-        self.limit = limit
 
     @property
     def span(self) -> Span:
@@ -37,11 +37,11 @@ class ToolCall:
 
     def set_arguments(self, arguments: object) -> None:
         """What the tool was called with; any value, kept as JSON."""
-        set_json(self._span, ARGUMENTS, arguments, self.limit or _pipeline.value_limit())
+        set_json(self._span, ARGUMENTS, arguments, _pipeline.value_limit())
 
     def set_result(self, result: object) -> None:
         """What the tool answered; any value, kept as JSON."""
-        set_json(self._span, RESULT, result, self.limit or _pipeline.value_limit())
+        set_json(self._span, RESULT, result, _pipeline.value_limit())
 
     def set_call_id(self, call_id: str) -> None:
         """The id the model gave this call."""
@@ -52,32 +52,16 @@ class ToolCall:
         with _guard.guarded("setting an attribute"):
             self._span.set_attribute(key, value)
 
-    def enter(self) -> None:
-        try:
-            self._token = context.attach(trace.set_span_in_context(self._span))
-        except Exception:
-            _guard.swallow("entering a tool call")
+    def _context(self) -> Context:
+        return trace.set_span_in_context(self._span)
 
-    def leave(self) -> None:
-        token, self._token = self._token, None
-        if token is not None:
-            context.detach(token)
+    def _keep(self, result: object, limit: int) -> None:
+        set_json(self._span, RESULT, result, limit)
 
-    @property
-    def is_current(self) -> bool:
-        return trace.get_current_span() is self._span
+    def _keep_json(self, text: str) -> None:
+        self._span.set_attribute(RESULT, text)
 
-    def give(self, result: object) -> None:
-        if self.limit and result is not None:
-            set_json(self._span, RESULT, result, self.limit)
-
-    def give_json(self, text: str) -> None:
-        try:
-            self._span.set_attribute(RESULT, text)
-        except Exception:
-            _guard.swallow("capturing a value")
-
-    def finish(self, error: BaseException | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
         if self._done:
             return
         self._done = True
@@ -108,7 +92,7 @@ class ToolBlock:
         self._name = name
         self._arguments = arguments
         self._capture = capture
-        self._entered: list[ToolCall] = []
+        self._entered: list[Recorder[ToolCall]] = []
         self._static: dict[str, Any] = {
             **(attributes or {}),
             "spanruns.kind": "tool",
@@ -132,7 +116,7 @@ class ToolBlock:
         span_name, attributes = self._named(name)
         named = Arguments(target).named if self._capture else None
 
-        def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall | None:
+        def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recorder[ToolCall] | None:
             if not _pipeline.wanted():
                 return None
             try:
@@ -148,32 +132,32 @@ class ToolBlock:
         """Name and first attributes of its spans."""
         return f"execute_tool {name}", {**self._static, "gen_ai.tool.name": name}
 
-    def _start(self, span_name: str, attributes: Mapping[str, Any], arguments: object) -> ToolCall:
+    def _start(self, span_name: str, attributes: Mapping[str, Any], arguments: object) -> Recorder[ToolCall]:
         span = _pipeline.tracer().start_span(span_name, None, attributes=attributes, start_time=_clock.now_ns())
-        call = ToolCall(span, _pipeline.value_limit() if self._capture else 0)
-        if self._capture and arguments is not None:
-            call.set_arguments(arguments)
-        return call
+        limit = _pipeline.value_limit() if self._capture else 0
+        if limit and arguments is not None:
+            set_json(span, ARGUMENTS, arguments, limit)
+        return Recorder(ToolCall(span), limit)
 
     def __enter__(self) -> ToolCall:
-        call = self._open()
-        self._entered.append(call)
-        call.enter()
-        return call
+        recorder = self._open()
+        self._entered.append(recorder)
+        recorder.enter()
+        return recorder.handle
 
-    def _open(self) -> ToolCall:
+    def _open(self) -> Recorder[ToolCall]:
         try:
             return self._start(*self._named(self._name or "tool"), self._arguments)
         except Exception:
             _guard.swallow("starting a tool call")
-            return ToolCall(trace.INVALID_SPAN, 0)
+            return Recorder(ToolCall(trace.INVALID_SPAN), 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        call = self._entered.pop()
-        call.leave()
-        call.finish(error)
+        recorder = self._entered.pop()
+        recorder.leave()
+        recorder.finish(error)
 
     async def __aenter__(self) -> ToolCall:
         return self.__enter__()

@@ -8,7 +8,7 @@ import threading
 import pytest
 import spanruns
 from opentelemetry import trace
-from spanruns import _guard
+from spanruns import _guard, _handle
 from spanruns.testing import Captured
 
 
@@ -141,6 +141,18 @@ def test_resumed_ends_every_wait_that_has_begun(captured: Captured) -> None:
     assert captured.events[-1].name == "resumed"
 
 
+def test_waits_that_nobody_ends_are_bounded(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that only ever begins to wait does not fill its memory, inside a run or outside."""
+    monkeypatch.setattr(_handle, "MAX_WAITS", 2)
+    with spanruns.run("r") as run:
+        for inside in (run, _handle.NO_RUN):
+            for _ in range(3):
+                inside.waiting_for("bob")
+        assert [len(each._waits._open) for each in (run, _handle.NO_RUN)] == [2, 0]
+        run.resumed()
+    assert captured.events[-1].name == "resumed"
+
+
 def test_wait_that_never_ends_ends_with_the_run(captured: Captured) -> None:
     """A run that ends is not waiting any more."""
     with spanruns.run("r") as run:
@@ -168,14 +180,6 @@ def test_failed_by_word(captured: Captured) -> None:
     bad, off = captured.run("bad"), captured.run("off")
     assert (bad.status, bad.message, bad.attributes["error.type"]) == ("ERROR", "nothing came in", "NoData")
     assert (bad.attributes["spanruns.run.status"], off.attributes["spanruns.run.status"]) == ("failed", "cancelled")
-
-
-def test_run_ends_once(captured: Captured) -> None:
-    """Ending twice changes nothing."""
-    with spanruns.run("r") as run:
-        run.finish(None)
-        run.finish(RuntimeError("late"))
-    assert [span.attributes["spanruns.run.status"] for span in captured.spans] == ["success"]
 
 
 def test_current_run_is_the_nearest(captured: Captured) -> None:
