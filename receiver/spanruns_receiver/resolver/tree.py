@@ -7,7 +7,7 @@ doubled until they stand still, so the number of rounds is the logarithm of the 
 Rules (docs/decisions/0002-resolver.md says why):
 - a chain is a workflow when nothing significant stands above it, a run when it calls a model and tools inside a tool call, else nothing;
   the shadow of a tool call in which a model and tools are called is a run, too: the agent that the call asks;
-- a step is a chain that never stands alone: where the run around it never came, it is that run, with the other steps of it (`summary.py`);
+- a step is a chain that never stands alone: where the run around it never came, it is that run, with the other steps of it (`groups.py`);
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
   makes no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;

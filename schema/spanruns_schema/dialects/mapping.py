@@ -428,9 +428,7 @@ class RowMapping:
     def inside(self) -> list[dict[str, str]]:
         """What has to be computed after the stages: what stands at the paths that anything asked for so far, each once."""
         asked = [(slot, *inside(path)) for slot, path in self._paths]
-        raw = {
-            f"raw_{n}": raw_at(f"v_[indexOf(s_, {slot})]", path) for n, (slot, path, *_) in enumerate(asked)
-        }
+        raw = {f"raw_{n}": raw_at(f"v_[indexOf(s_, {slot})]", path) for n, (slot, path, *_) in enumerate(asked)}
         found = {
             f"inside_{n}": between(decoded(f"raw_{n}") if path else f"raw_{n}", *around)
             for n, (_, path, *around) in enumerate(asked)
