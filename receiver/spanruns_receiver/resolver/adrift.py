@@ -44,10 +44,8 @@ def left_behind(own: Columns, parent: Ints) -> Bools:
     late[between] = own["started_us"][top[between]] > own["ended_us"][outer[between]]
     late &= outer >= 0
     outer = np.maximum(outer, 0)
-    agent, wrapper = (
-        np.isin(own["role"], (Role.RUN, Role.AGENT)),
-        np.isin(own["role"], (Role.WORKFLOW, Role.CHAIN, Role.STEP)),
-    )
+    agent = np.isin(own["role"], (Role.RUN, Role.AGENT))
+    wrapper = np.isin(own["role"], (Role.WORKFLOW, Role.CHAIN, Role.STEP))
     wide = (agent | wrapper) & (own["event"] == Event.NONE)
     late &= wide & wide[outer] & (own["queued_us"] == 0) & (own["is_entry"] == 0)
     late &= (own["scope_key"] == own["scope_key"][outer]) & (own["scope_key"] != OWN_SCOPE)
