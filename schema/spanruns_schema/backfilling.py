@@ -9,13 +9,8 @@ from functools import cache
 from importlib import resources
 
 from spanruns_schema.dialects.dialect import Dialect, load
-from spanruns_schema.dialects.mapping import (
-    EVENT_NAME,
-    content_facts_select,
-    content_records,
-    event_facts_select,
-    span_facts_select,
-)
+from spanruns_schema.dialects.mapping import EVENT_NAME, content_facts_select, event_facts_select, span_facts_select
+from spanruns_schema.dialects.rules import content_records
 from spanruns_schema.dialects.sql import quote
 
 KEY = "cityHash64(trace_id, span_id, event, event_at, started_at)"

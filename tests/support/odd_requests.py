@@ -12,7 +12,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from spanruns_schema.dialects import Dialect, load
-from spanruns_schema.dialects.mapping import CONTENT_LIMIT, LIFECYCLE, content_records
+from spanruns_schema.dialects.rules import CONTENT_LIMIT, LIFECYCLE, content_records
 
 from tests.support.spans import attributes, content, logs_request, record, span
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from spanruns_schema.dialects import program
-from spanruns_schema.dialects.mapping import CONTENT_LIMIT
 from spanruns_schema.dialects.program import DialectProgram, RowProgram, Rule
+from spanruns_schema.dialects.rules import CONTENT_LIMIT
 
 from spanruns_receiver.facts import json_text
 from spanruns_receiver.facts.conditions import Pairs, Test, Text, between, match_any, stripped, under_prefix

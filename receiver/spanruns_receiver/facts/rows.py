@@ -11,7 +11,8 @@ from typing import Any
 
 from spanruns_schema.dialects import load
 from spanruns_schema.dialects.dialect import APART_FROM_INPUT, APART_FROM_OUTPUT, UNTOLD
-from spanruns_schema.dialects.mapping import (
+from spanruns_schema.dialects.program import ContentRecord, Program, compile_program
+from spanruns_schema.dialects.rules import (
     CANCELLED,
     CANCELLED_TEXT,
     CONTENT,
@@ -25,7 +26,6 @@ from spanruns_schema.dialects.mapping import (
     TEXT_AFTER_TYPE,
     TYPE_IN_MESSAGE,
 )
-from spanruns_schema.dialects.program import ContentRecord, Program, compile_program
 
 from spanruns_receiver.facts import json_text, numbers
 from spanruns_receiver.facts.columns import NAMES

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from spanruns_schema.dialects.mapping import CONTENT_LIMIT, MODALITIES
+from spanruns_schema.dialects.rules import CONTENT_LIMIT, MODALITIES
 from spanruns_schema.dialects.sql import quote
 
 

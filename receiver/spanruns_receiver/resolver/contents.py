@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
-from spanruns_schema.dialects.mapping import CONTENT
+from spanruns_schema.dialects.rules import CONTENT
 
 from spanruns_receiver.resolver.columns import ROLES, Bools, Columns, Event, Ints, Keys, Role
 from spanruns_receiver.resolver.joins import places

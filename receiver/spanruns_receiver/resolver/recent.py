@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import repeat
 
 import numpy as np
-from spanruns_schema.dialects.mapping import CONTENT_LIMIT
+from spanruns_schema.dialects.rules import CONTENT_LIMIT
 
 from spanruns_receiver.resolver import native
 from spanruns_receiver.resolver.arrivals import NEVER_S, Touched

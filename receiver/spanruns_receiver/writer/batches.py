@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spanruns_schema.dialects.mapping import FACTS_WRITTEN
+from spanruns_schema.dialects.rules import FACTS_WRITTEN
 from spanruns_schema.errors import SpanrunsError
 
 from spanruns_receiver.decode import Block, Decoded, decode

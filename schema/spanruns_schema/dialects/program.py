@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from spanruns_schema.dialects.dialect import BASE, Dialect, When
-from spanruns_schema.dialects.mapping import (
+from spanruns_schema.dialects.rules import (
     CANCELLED,
     CANCELLED_TEXT,
     CONTENT_LIMIT,

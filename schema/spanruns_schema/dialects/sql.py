@@ -12,6 +12,11 @@ def quote(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def listed(words: Sequence[str]) -> str:
+    """`words` as literals with commas between."""
+    return ", ".join(map(quote, words))
+
+
 def first(expressions: Sequence[str]) -> str:
     """The first expression that is not the empty string; later ones are not evaluated where it is found."""
     expressions = [expression for expression in expressions if expression != "''"] or ["''"]
@@ -121,6 +126,11 @@ def between(value: str, before: str, after: str) -> str:
 def is_number(step: str) -> bool:
     """Whether a step of a path is a number, no key."""
     return step.removeprefix("-").isdigit()
+
+
+def unquoted(expression: str) -> str:
+    """An expression that may be a JSON string, decoded."""
+    return f"if(startsWith({expression}, '\"'), JSONExtractString({expression}), {expression})"
 
 
 def decoded(raw: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from spanruns_schema.dialects.mapping import MODALITIES
+from spanruns_schema.dialects.rules import MODALITIES
 from starlette.testclient import TestClient
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-from spanruns_schema.dialects.mapping import CONTENT_LIMIT
+from spanruns_schema.dialects.rules import CONTENT_LIMIT
 from spanruns_schema.store import rows
 
 from tests.support.resolving import Bench, records_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from spanruns_receiver.resolver.messages import NONE, Content, Message, joined, tool_contents
-from spanruns_schema.dialects.mapping import CONTENT_LIMIT
+from spanruns_schema.dialects.rules import CONTENT_LIMIT
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "get", "arguments": '{"a":1}'}}
 

@@ -18,7 +18,7 @@ from spanruns_receiver.spool import Batch, Plan, Spool, SpoolLimits
 from spanruns_receiver.spool.plan import read_plan
 from spanruns_receiver.writer import Pace, Writer
 from spanruns_schema import migrate
-from spanruns_schema.dialects.mapping import FACTS_WRITTEN
+from spanruns_schema.dialects.rules import FACTS_WRITTEN
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.errors import StoreRejected
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from spanruns_schema.dialects import load
-from spanruns_schema.dialects.mapping import RowMapping
+from spanruns_schema.dialects.row_mapping import RowMapping
 from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.store import rows
 
