@@ -21,10 +21,10 @@ from spanruns_schema.embedded import EmbeddedStore
 from spanruns_schema.store import Store, rows
 
 from tests.support.captures import fresh, fresh_records, spans_of
-from tests.support.resolving import Bench, differences, expected_outcomes, outcome
+from tests.support.resolving import Bench, differences, live_outcomes, outcome
 from tests.support.spans import logs_request, record
 
-EXPECTED = expected_outcomes()
+EXPECTED = live_outcomes()
 SETTLED_S = 120.0
 TABLES = ("runs", "tool_calls", "model_calls")
 REQUESTS: dict[Signal, type[ExportTraceServiceRequest | ExportLogsServiceRequest]] = {

@@ -144,6 +144,17 @@ def expected_outcomes() -> dict[str, dict[str, Any]]:
     return found
 
 
+def live_outcomes() -> dict[str, dict[str, Any]]:
+    """Those that are so as soon as the captures have come, not `late`: when parents that never come are awaited no longer."""
+    return {name: expected for name, expected in expected_outcomes().items() if not expected.get("late")}
+
+
+def untold(name: str) -> int:
+    """How many model calls of a fixture have no input, in its reviewed rows."""
+    rows = json.loads((FIXTURES / "rows" / f"{name.replace(' ', '_')}.json").read_text())
+    return sum("input" not in call for call in rows["model_calls"])
+
+
 def request(name: str) -> bytes:
     """A captured trace request."""
     return (FIXTURES / "otlp" / f"{name}.pb").read_bytes()

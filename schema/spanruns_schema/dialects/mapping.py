@@ -197,17 +197,19 @@ def content_facts_select(dialects: Sequence[Dialect]) -> str:
         "error_type": "whole_error_type_",
         "error_message": _cut("whole_error_message_"),
     }
+    events = listed(list(records))
     says_something = " OR ".join(f"{name} != ''" for name in whole)
     return _select(
         [{"event_": EVENT_NAME}, whole],
         columns,
-        f"(SELECT * FROM otel_logs WHERE {EVENT_NAME} IN ({listed(list(records))}))",
+        f"(SELECT * FROM otel_logs WHERE EventName IN ({events}) OR LogAttributes['event.name'] IN ({events}))",
         f"length(TraceId) = 32 AND length(SpanId) = 16 AND ({says_something}) "
         f"AND getSetting('log_comment') != '{FACTS_WRITTEN}'",
     )
 
 
-EVENT_NAME = "if(LogAttributes['event.name'] != '', LogAttributes['event.name'], EventName)"
+EVENT_NAME = "if(LogAttributes['event.name'] = '', EventName, LogAttributes['event.name'])"
+"""An event's name. Asked the other way round (`!= ''`) the engine (26.9) does not find the column again below an `arrayJoin`."""
 
 
 def _content_source(source: str) -> str:
