@@ -22,9 +22,10 @@ MODALITIES = (
 FACTS_WRITTEN = "spanruns:facts"
 """`log_comment` of an insert whose writer has made the facts itself, so that the views leave its rows alone."""
 
-CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|cancell?ed by (the )?user)$"
+CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|keyboardinterrupt|generatorexit|cancell?ed by (the )?user)$"
+"""Types of errors that say so. With `GeneratorExit` Python closes a stream that nobody reads any more."""
 
-CANCELLED_TEXT = r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed)\.?(\x22\})?|^(error: )?abort(ed)?)$"
+CANCELLED_TEXT = r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed|abandoned stream)\.?(\x22\})?|^(error: )?abort(ed)?)$"
 """What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
 
 CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"

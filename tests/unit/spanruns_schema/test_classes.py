@@ -169,6 +169,8 @@ MESSAGES = [
     ("cancelled", "asyncio.exceptions.CancelledError", ""),
     ("cancelled", "concurrent.futures._base.CancelledError", ""),
     ("cancelled", "KeyboardInterrupt", ""),
+    ("cancelled", "GeneratorExit", ""),
+    ("cancelled", "_OTHER", "abandoned stream"),
     ("cancelled", "AbortError", "The operation was aborted."),
     (UNKNOWN, "RuntimeError", "tool exploded"),
     (UNKNOWN, "tool_error", ""),
