@@ -34,8 +34,8 @@ class RowMapping:
     """SQL expressions over one raw row, made from the dialects' data.
 
     The attributes are looked at once: every key that any dialect names has a slot (a field's, or its own where more than one
-    rule asks for it) and a rank in it; the values (`v_`) are sorted by both, and the first of a slot (`s_`) is its value: short names, as they
-    are written a thousand times, and ClickHouse keeps no view of more than 262,144 characters (`max_query_size`). So the cost
+    rule asks for it) and a rank in it; the values are sorted by both, and the first of a slot is its value (`v_`, by slot): a short name, as it
+    is written a thousand times, and ClickHouse keeps no view of more than 262,144 characters (`max_query_size`). So the cost
     of a row does not grow with the number of dialects, and neither does the statement's, which is analysed at every insert.
     """
 
@@ -64,15 +64,15 @@ class RowMapping:
                 "unsorted_": values,
             },
             {
-                "s_": f"arrayMap(rank -> intDiv(rank, {Slots.RANKS}), arraySort(ranks_))",
-                "v_": "arraySort((v, rank) -> rank, unsorted_, ranks_)",
+                "v_": f"mapFromArrays(arrayMap(rank -> intDiv(rank, {Slots.RANKS}), arraySort(ranks_)), "
+                "arraySort((v, rank) -> rank, unsorted_, ranks_))"
             },
         ]
 
     def inside(self) -> list[dict[str, str]]:
         """What has to be computed after the stages: what stands at the paths that anything asked for so far, each once."""
         asked = [(slot, *inside(path)) for slot, path in self._paths]
-        raw = {f"raw_{n}": raw_at(f"v_[indexOf(s_, {slot})]", path) for n, (slot, path, *_) in enumerate(asked)}
+        raw = {f"raw_{n}": raw_at(f"v_[{slot}]", path) for n, (slot, path, *_) in enumerate(asked)}
         found = {
             f"inside_{n}": between(decoded(f"raw_{n}") if path else f"raw_{n}", *around)
             for n, (_, path, *around) in enumerate(asked)
@@ -194,7 +194,7 @@ class RowMapping:
 
     def _source(self, source: str) -> str:
         if source.isdigit():  # a slot
-            return f"v_[indexOf(s_, {source})]"
+            return f"v_[{source}]"
         if source == "$span_name":
             return self.span_name()
         if source in _OF_SPANS:
@@ -211,7 +211,7 @@ class RowMapping:
             return of_event(rest, last=kind == "last_event") if self._attributes == "SpanAttributes" else "''"
         key, hash_, path = source.partition("#")
         if not hash_:
-            return f"v_[indexOf(s_, {self._slots.of(key)})]"
+            return f"v_[{self._slots.of(key)}]"
         place = self._paths.setdefault((self._slots.of(key), path), len(self._paths))
         return f"inside_{place}"
 
