@@ -76,18 +76,19 @@ def span_facts_select(dialects: Sequence[Dialect]) -> str:
         "message_": f"if({message} = '', '', substringUTF8(replaceRegexpOne("
         f"replaceRegexpOne({message}, {quote(TRACEBACK)}, '\\\\1'), {quote(STACK)}, '\\\\1'), 1, {CONTENT_LIMIT}))",
         # A message in the type's place would be a type of its own for every failure.
-        "kind_": f"if({kind} = {message} AND position({kind}, ' ') > 0, '', {kind})",
+        "kind_": f"multiIf({kind} != {message}, {kind}, position({kind}, ' ') > 0, '', {kind})",
         "said_": f"if({message} = '' OR kind_ NOT IN ({listed(GENERAL_TYPES)}), '', extract(message_, {quote(TYPE_IN_MESSAGE)}))",
         "type_": "if(said_ != '', said_, kind_)",
         "text_": f"if(said_ != '', replaceRegexpOne(message_, {quote(TEXT_AFTER_TYPE)}, '\\\\1\\\\2'), message_)",
         "said_failed_": mapping.says(lambda dialect: dialect.failed),
         "blamed_": mapping.says(lambda dialect: dialect.blamed),
-        "is_error_": "StatusCode IN ('Error', 'STATUS_CODE_ERROR') AND NOT blamed_",
-        "said_cancelled_": f"NOT is_error_ AND {mapping.says(lambda dialect: dialect.cancelled)}",
-        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ AND NOT said_cancelled_ "
-        f"AND NOT {_ok_is_default(dialects)}",
+        "says_cancelled_": mapping.says(lambda dialect: dialect.cancelled),
     }
     outcome = {
+        "is_error_": "StatusCode IN ('Error', 'STATUS_CODE_ERROR') AND NOT blamed_",
+        "said_cancelled_": "NOT is_error_ AND says_cancelled_",
+        "is_ok_": "StatusCode IN ('Ok', 'STATUS_CODE_OK') AND NOT said_failed_ AND NOT said_cancelled_ "
+        f"AND NOT {_ok_is_default(dialects)}",
         "cancelled_": f"NOT is_ok_ AND (match(type_, {quote(CANCELLED)}) OR match(text_, {quote(CANCELLED_TEXT)}) OR said_cancelled_)",
         "failed_": "(is_error_ OR said_failed_ OR "
         f"(SpanAttributes['error.type'] != '' AND NOT is_ok_ AND NOT blamed_)) AND NOT (match(type_, {quote(CONTROL_FLOW)}) "
