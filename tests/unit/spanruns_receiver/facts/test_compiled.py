@@ -57,7 +57,7 @@ def test_captures(file: Path) -> None:
 @pytest.mark.parametrize("file", sorted((ROOT / "tests/fixtures/logs").glob("*.pb")), ids=lambda file: file.stem)
 def test_captured_records(file: Path) -> None:
     """Contents that real frameworks sent as log records."""
-    assert same("logs", file.read_bytes()).blocks[TABLE].rows > 1
+    assert same("logs", file.read_bytes()).blocks[TABLE].rows > 0
 
 
 @pytest.mark.parametrize("limits", [Limits(), TIGHT], ids=["default", "tight"])
