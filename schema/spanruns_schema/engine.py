@@ -10,15 +10,17 @@ from spanruns_schema.store import Settings
 
 _CODE = re.compile(r"Code: (\d+)")
 
+UNKNOWN_TABLE, UNKNOWN_DATABASE = 60, 81
+
 # ClickHouse error codes after which the same statement may work later: the data is not at fault.
 RETRYABLE_CODES = frozenset(
     {
         3,  # UNEXPECTED_END_OF_FILE
-        60,  # UNKNOWN_TABLE: the schema is being applied
+        UNKNOWN_TABLE,  # the schema is being applied
         74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
         75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
         76,  # CANNOT_OPEN_FILE
-        81,  # UNKNOWN_DATABASE: the same
+        UNKNOWN_DATABASE,  # the same
         159,  # TIMEOUT_EXCEEDED
         160,  # TOO_SLOW
         164,  # READONLY

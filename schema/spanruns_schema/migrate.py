@@ -22,10 +22,9 @@ from typing import Any, Literal
 
 from spanruns_schema.calls import qualified
 from spanruns_schema.dialects import mapping_views
+from spanruns_schema.engine import UNKNOWN_DATABASE, UNKNOWN_TABLE
 from spanruns_schema.errors import SchemaError, StoreError
 from spanruns_schema.store import Store, rows
-
-UNKNOWN_TABLE, UNKNOWN_DATABASE = 60, 81
 
 _CREATED = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)$", re.MULTILINE)
 _GRANULE_BYTES = {

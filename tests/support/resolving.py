@@ -68,6 +68,13 @@ class Bench:
         if self._recent:
             self._recent = Recent(2**40)
 
+    def rows_of(self, *payloads: bytes) -> dict[str, list[dict[str, Any]]]:
+        """The rows when nothing but these trace requests has come, as `everything` gives them."""
+        self.clear()
+        self.receive(*payloads)
+        self.resolve()
+        return self.everything()
+
     def receive_captures(self, *names: str) -> None:
         """Receive captured requests, and the log records that came with them."""
         self.receive(*map(request, names))

@@ -9,6 +9,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from spanruns_schema.dialects.dialect import load
 
+from tests.support.captures import spans_of
+
 INPUT, OUTPUT = ("input", "arguments"), ("output", "result")
 LISTED = {
     "input": ("input.", "llm.input_messages.", "gen_ai.prompt."),
@@ -21,7 +23,7 @@ def without(payload: bytes, *fields: str) -> bytes:
     """A request without the attributes from which these fields are read; some of them tell more (usage, a failure)."""
     is_content = _contents(fields)
     request = ExportTraceServiceRequest.FromString(payload)
-    for span in (span for of in request.resource_spans for scope in of.scope_spans for span in scope.spans):
+    for span in spans_of(request):
         told: Any
         for told in (span, *(event for event in span.events if event.name != "exception")):
             left = [attribute for attribute in told.attributes if not is_content(attribute)]

@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from spanruns_schema import gate
+from spanruns_schema.engine import UNKNOWN_DATABASE, UNKNOWN_TABLE
 from spanruns_schema.errors import BadInput, Overloaded, SpanrunsError, StoreError, TooLarge
 from spanruns_schema.store import Store
 from starlette.applications import Starlette
@@ -31,8 +32,8 @@ MAX_QUERIES = 4
 MAX_WAIT_S = 30.0
 MAX_BODY_BYTES = 4 * 2**20
 
-READONLY, UNKNOWN_DATABASE, TOO_MANY_QUERIES, LOGICAL_ERROR = 164, 81, 202, 49
-STATUS_OF_CODE = {60: 404, UNKNOWN_DATABASE: 404, 46: 404, 62: 400, TOO_MANY_QUERIES: 503}
+READONLY, TOO_MANY_QUERIES, LOGICAL_ERROR = 164, 202, 49
+STATUS_OF_CODE = {UNKNOWN_TABLE: 404, UNKNOWN_DATABASE: 404, 46: 404, 62: 400, TOO_MANY_QUERIES: 503}
 
 
 class Refused(Exception):

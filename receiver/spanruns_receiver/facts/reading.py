@@ -6,9 +6,10 @@ A change of the rules belongs into both, and into the compiled reader (`receiver
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 
 from spanruns_schema.dialects import program
-from spanruns_schema.dialects.program import DialectProgram, RowProgram, Rule
+from spanruns_schema.dialects.program import DialectProgram, ImpliedProgram, RowProgram, Rule
 from spanruns_schema.dialects.rules import CONTENT_LIMIT
 
 from spanruns_receiver.facts import json_text
@@ -155,7 +156,7 @@ class Reading:
 
     def cancelled(self, raw: Raw) -> bool:
         """Whether the dialect's own word says that the span, unless its status is an error, was cancelled."""
-        return any(all(condition(raw) for condition in rule) for rule in self._cancelled)
+        return any(_meets(raw, rule) for rule in self._cancelled)
 
     def blamed(self, raw: Raw) -> bool:
         """Whether the span's status, where it is an error, is only that of others."""
@@ -171,19 +172,21 @@ class Reading:
 
     def provider(self, raw: Raw) -> bytes:
         """The provider of the model; empty where the value names a framework."""
-        for rule, implied in self._implied:
-            if implied.provider and _meets(raw, rule):
-                return implied.provider
+        if implied := self._word(raw, attrgetter("provider")):
+            return implied
         value = json_text.string(self.field("provider")(raw)).lower()
         return self._providers.get(value, value)
 
     def operation(self, raw: Raw) -> bytes:
         """What the model was asked for, in the convention's words; `chat` where nobody says."""
-        for rule, implied in self._implied:
-            if implied.operation and _meets(raw, rule):
-                return implied.operation
+        if implied := self._word(raw, attrgetter("operation")):
+            return implied
         said = self.field("operation")(raw)
         return self._operations.get(said, said) if said else b"chat"
+
+    def _word(self, raw: Raw, word: Callable[[ImpliedProgram], bytes]) -> bytes:
+        """The word that the span's dialect implies, if any."""
+        return next((word(said) for rule, said in self._implied if word(said) and _meets(raw, rule)), b"")
 
     def span_name(self, raw: Raw) -> bytes:
         """The span's name without what the dialect puts around it."""

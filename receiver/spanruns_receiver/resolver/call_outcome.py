@@ -138,6 +138,8 @@ def _telling_repeats(own: Columns, tree: Tree) -> Ints:
     """Spans that repeat a call and failed or were cancelled where the call itself does not say so."""
     call = tree.call
     repeats = np.flatnonzero((call >= 0) & (call != np.arange(len(own))))
+    if not len(repeats):
+        return repeats
     last_start, other = np.zeros(len(own), np.int64), repeats[own["status"][repeats] != Status.FAILED]
     np.maximum.at(last_start, call[other], own["started_us"][other])
     outer = call[repeats]

@@ -96,8 +96,9 @@ def _with_repeats(own: Table, calls: Columns, facts: Table) -> Table:
     ended = np.flatnonzero(facts["event"].among(EVENTS) == Event.NONE)
 
     def said_by(key: str) -> Ints:
-        found = places(calls[key], facts["span_key"][ended])
-        place: Ints = np.where((calls[key] > 0) & (found >= 0), ended[found], -1)
+        place, lacks = np.full(len(calls), -1, np.int64), np.flatnonzero(calls[key])
+        found = places(calls[key][lacks], facts["span_key"][ended])
+        place[lacks] = np.where(found >= 0, ended[found], -1)
         return place
 
     for column in ("input", "output"):

@@ -34,6 +34,8 @@ def _names_of_tools(groups: Groups) -> Columns:
     """The tool calls that runs without a name stand in, or are all of."""
     own, tree = groups.spans.facts, groups.tree
     head = groups.heads[own["name_key"][groups.heads] == 0]
+    if not len(head):
+        return Columns.zeros(MEMBER, 0)
     around = nearest(tree.parent, tree.is_run | (own["role"] == Role.TOOL))[head]
     asked = (around >= 0) & (own["role"][around] == Role.TOOL)
     return _told_by(own["span_key"][around[asked]], groups.keys[groups.of_node[head[asked]]], Use.NAME)

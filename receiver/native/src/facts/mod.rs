@@ -19,7 +19,7 @@ use crate::attributes::Attributes;
 use crate::column::{Dictionary, HEX};
 use crate::sink::Head;
 use columns::{Fact, Text};
-use program::{ContentRecord, Role, Special};
+use program::{ContentRecord, Implied, Role, Special};
 use row::{Reader, Row};
 use text::{crc32, cut, find};
 
@@ -352,26 +352,22 @@ impl<'r> Maker<'_, 'r> {
     fn model(&self, fact: &mut Fact<'r>) {
         let (row, fields) = (self.row, self.fields);
         let words = self.row.words();
-        let mut implied = row.dialect.implied.iter().filter(|said| !said.operation.is_empty());
-        fact.operation = match implied.find(|said| row.meets(&said.rule)) {
-            Some(said) => Cow::Borrowed(&said.operation),
-            None => {
-                let said = row.first(&fields.operation);
-                match words.operations.get(&*said) {
-                    _ if said.is_empty() => Cow::Borrowed(b"chat"),
-                    Some(name) => Cow::Borrowed(name),
-                    None => said,
-                }
-            }
+        let implied = |word: fn(&Implied) -> &[u8]| {
+            let mut said = row.dialect.implied.iter().filter(|said| !word(said).is_empty());
+            said.find(|said| row.meets(&said.rule)).map(|said| Cow::Borrowed(word(said)))
         };
-        let mut implied = row.dialect.implied.iter().filter(|said| !said.provider.is_empty());
-        fact.provider = match implied.find(|said| row.meets(&said.rule)) {
-            Some(said) => Cow::Borrowed(&said.provider),
-            None => {
-                let provider = lower(json::string(row.first(&fields.provider)));
-                words.providers.get(&*provider).map_or(provider, |name| Cow::Borrowed(name))
+        fact.operation = implied(|said| &said.operation).unwrap_or_else(|| {
+            let said = row.first(&fields.operation);
+            match words.operations.get(&*said) {
+                _ if said.is_empty() => Cow::Borrowed(b"chat"),
+                Some(name) => Cow::Borrowed(name),
+                None => said,
             }
-        };
+        });
+        fact.provider = implied(|said| &said.provider).unwrap_or_else(|| {
+            let provider = lower(json::string(row.first(&fields.provider)));
+            words.providers.get(&*provider).map_or(provider, |name| Cow::Borrowed(name))
+        });
         fact.response_id = row.first(&fields.response_id);
         let seconds = numbers::double(&row.first(&fields.time_to_first_chunk_s));
         let milliseconds = || numbers::double(&row.first(&fields.time_to_first_chunk_ms));

@@ -201,7 +201,9 @@ impl Places {
             Source::Resource(number) => self.resources >> number & 1 != 0,
             Source::Event { .. } => self.events,
             Source::StatusMessage => self.status_message,
-            Source::SpanName | Source::OwnName | Source::Scope | Source::ScopeVersion | Source::Status => self.names,
+            Source::SpanName | Source::OwnName | Source::Scope | Source::ScopeVersion | Source::Status => {
+                self.names
+            }
         }
     }
 

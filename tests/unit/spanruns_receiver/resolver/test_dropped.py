@@ -19,15 +19,7 @@ Rows = dict[str, list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def whole(shared_bench: Bench) -> Rows:
     """All rows when everything arrived."""
-    return received(shared_bench, *map(request, CAPTURES))
-
-
-def received(bench: Bench, *payloads: bytes) -> Rows:
-    """The rows of these requests."""
-    bench.clear()
-    bench.receive(*payloads)
-    bench.resolve()
-    return bench.everything()
+    return shared_bench.rows_of(*map(request, CAPTURES))
 
 
 def test_a_dropped_step_makes_no_run_and_leaves_no_call_alone(shared_bench: Bench, whole: Rows) -> None:
@@ -35,7 +27,7 @@ def test_a_dropped_step_makes_no_run_and_leaves_no_call_alone(shared_bench: Benc
     of = {table: {row["span_id"] for row in rows if table == "runs" or row["run_id"]} for table, rows in whole.items()}
     known = {(row["trace_id"], row["span_id"]) for rows in whole.values() for row in rows}
     clear = [name for name in CAPTURES if not any(part in name for part in UNCLEAR)]
-    found = received(shared_bench, *(part for name in clear for part in without_each_step(request(name), known)))
+    found = shared_bench.rows_of(*(part for name in clear for part in without_each_step(request(name), known)))
     assert len(found["runs"]) > 1000
     assert [run["agent_name"] for run in found["runs"] if run["span_id"] not in of["runs"]] == []
     calls = [(table, call) for table in ("tool_calls", "model_calls") for call in found[table]]
@@ -44,7 +36,7 @@ def test_a_dropped_step_makes_no_run_and_leaves_no_call_alone(shared_bench: Benc
 
 def test_a_long_conversation_is_no_failure_and_still_a_call(shared_bench: Bench, whole: Rows) -> None:
     """SDKs keep 128 attributes of a span, and what is told beside the messages is not among them."""
-    found = received(shared_bench, *(of_a_long_conversation(request(name)) for name in CAPTURES))
+    found = shared_bench.rows_of(*(of_a_long_conversation(request(name)) for name in CAPTURES))
     assert ill(found["runs"]) - ill(whole["runs"]) == set()
     assert len(ill(found["model_calls"])) <= len(ill(whole["model_calls"]))
     answered = {

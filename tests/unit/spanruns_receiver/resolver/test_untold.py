@@ -21,10 +21,7 @@ def told(shared_bench: Bench) -> Rows:
 
 def ill(bench: Bench, *payloads: bytes) -> Rows:
     """Which spans are the runs and calls that did not end well."""
-    bench.clear()
-    bench.receive(*payloads)
-    bench.resolve()
-    found = bench.everything().items()
+    found = bench.rows_of(*payloads).items()
     return {(table, row["trace_id"], row["span_id"]) for table, rows in found for row in rows if row["status"] in ILL}
 
 
