@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role, Status
+from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role, Status, is_any
 from spanruns_receiver.resolver.walk import nearest
 
 OWN_SCOPE = np.uint64(12760437533351641002)
@@ -21,7 +21,7 @@ INSTANT_US = 10_000
 
 def is_call(role: NDArray[Any]) -> Bools:
     """Which roles are calls of tools and models."""
-    return np.isin(role, (Role.TOOL, Role.MODEL))
+    return is_any(role, Role.TOOL, Role.MODEL)
 
 
 def left_behind(own: Columns, parent: Ints) -> Bools:
@@ -44,8 +44,8 @@ def left_behind(own: Columns, parent: Ints) -> Bools:
     late[between] = own["started_us"][top[between]] > own["ended_us"][outer[between]]
     late &= outer >= 0
     outer = np.maximum(outer, 0)
-    agent = np.isin(own["role"], (Role.RUN, Role.AGENT))
-    wrapper = np.isin(own["role"], (Role.WORKFLOW, Role.CHAIN, Role.STEP))
+    agent = is_any(own["role"], Role.RUN, Role.AGENT)
+    wrapper = is_any(own["role"], Role.WORKFLOW, Role.CHAIN, Role.STEP)
     wide = (agent | wrapper) & (own["event"] == Event.NONE)
     late &= wide & wide[outer] & (own["queued_us"] == 0) & (own["is_entry"] == 0)
     late &= (own["scope_key"] == own["scope_key"][outer]) & (own["scope_key"] != OWN_SCOPE)

@@ -24,7 +24,9 @@ from functools import cached_property
 
 import numpy as np
 
-from spanruns_receiver.resolver.columns import Columns, Event, Ints, Keys, Role, Status
+from spanruns_receiver.resolver.adrift import is_call
+from spanruns_receiver.resolver.columns import Columns, Event, Ints, Keys, Role, Status, is_any
+from spanruns_receiver.resolver.joins import are_in
 from spanruns_receiver.resolver.walk import on_cycles
 
 MOST_OPEN = 64
@@ -47,6 +49,8 @@ _MIX, _MIX_TOO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 class Standing:
     """What is known of the tree so far, by node; -1 stands for none."""
 
+    role: Ints
+    parent: Ints
     stands_for: Ints  # the run or call of which the node is a part, or the node itself
     around: Ints  # the nearest run or tool call above
     run: Ints  # the nearest run above
@@ -60,30 +64,32 @@ class Found:
     same: Ints
 
 
-def same_things(facts: Columns, role: Ints, parent: Ints, standing: Standing) -> Found:
-    """Nodes that are the same thing as another one, and that one; of several each points at the one before it."""
-    heads = _heads(facts, role, standing)
-    if not len(heads):
-        return Found(heads, heads)
-    found = _seen_twice(facts, role, parent, standing, heads)
-    if not len(found.node):
-        found = _astray(facts, role, standing, heads)
-    return found if len(found.node) else _hollow(facts, role, standing, heads)
+def same_things(facts: Columns, standing: Standing) -> Found:
+    """Nodes that are the same thing as another one, and that one; of several each points at the one before it.
+
+    Each trace is asked for what stands side by side, where there is none for what went astray, then for what is hollow.
+    """
+    heads, found, trace = _heads(facts, standing), list[Found](), facts["trace_key"]
+    for look in (_seen_twice, _astray, _hollow):
+        if len(heads):
+            found.append(look(facts, standing, heads))
+            heads = heads[~are_in(trace[heads], trace[found[-1].node])]
+    return Found(*(np.concatenate([heads[:0], *(getattr(one, name) for one in found)]) for name in ("node", "same")))
 
 
-def _seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing, heads: Ints) -> Found:
+def _seen_twice(facts: Columns, standing: Standing, heads: Ints) -> Found:
     """What stands beside something that began before it."""
-    things = _Things(facts, standing)
+    role, things = standing.role, _Things(facts, standing)
     pairs, runs = np.full(len(role), -1, np.int64), np.full(len(role), -1, np.int64)
-    node, same = things.shown_twice(heads, _names(facts, role, heads, standing))
+    node, same = things.shown_twice(heads, _names(facts, heads, standing))
     pairs[node] = same
-    node, same = things.shown_twice(heads, _usages(facts, role, heads, parent), SOON_US)
+    node, same = things.shown_twice(heads, _usages(facts, heads, standing), SOON_US)
     pairs[node] = np.where(pairs[node] < 0, same, pairs[node])
-    node, same = things.shown_twice(heads, _pairs(facts, role, heads, parent), LAZY_US)
+    node, same = things.shown_twice(heads, _pairs(facts, heads, standing), LAZY_US)
     has_failed = facts["status"] == Status.FAILED
     over = (facts["output_tokens"][same] == 0) & (has_failed[node] | ~has_failed[same])
     pairs[node[over]] = np.where(pairs[node[over]] < 0, same[over], pairs[node[over]])
-    node, same = things.shown_twice(heads, _answers(facts, role, heads, standing))
+    node, same = things.shown_twice(heads, _answers(facts, heads, standing))
     pairs[node] = same
     owner = np.where(standing.run >= 0, standing.stands_for[standing.run], -1)
     for place in np.flatnonzero((owner[node] != owner[same]) & (role[node] == Role.MODEL)).tolist():
@@ -97,12 +103,13 @@ def _seen_twice(facts: Columns, role: Ints, parent: Ints, standing: Standing, he
     return Found(told, pairs[told])
 
 
-def _astray(facts: Columns, role: Ints, standing: Standing, heads: Ints) -> Found:
+def _astray(facts: Columns, standing: Standing, heads: Ints) -> Found:
     """Calls that were made inside another one's, to judge by time and name, but whose span hangs further out.
 
     Callbacks give no context to what is called: a decorated tool, a client's own span, belong to the outer run then, or to none.
     """
-    heads = heads[np.isin(role[heads], (Role.TOOL, Role.MODEL)) & (facts["name_key"][heads] != 0)]
+    role = standing.role
+    heads = heads[is_call(role[heads]) & (facts["name_key"][heads] != 0)]
     if not len(heads):
         return Found(heads, heads)
     things = _Things(facts, standing)
@@ -112,12 +119,13 @@ def _astray(facts: Columns, role: Ints, standing: Standing, heads: Ints) -> Foun
     return Found(node, same)
 
 
-def _hollow(facts: Columns, role: Ints, standing: Standing, heads: Ints) -> Found:
+def _hollow(facts: Columns, standing: Standing, heads: Ints) -> Found:
     """Workflows with nothing in them, and each the wrapper of its name beside it that another scope tells of, around the run that it is."""
-    full = standing.run[np.isin(role, list(_KIND)) & (standing.run >= 0)]
+    role = standing.role
+    full = standing.run[is_any(role, *_KIND) & (standing.run >= 0)]
     empty = np.setdiff1d(heads[(role[heads] == Role.WORKFLOW) & (facts["name_key"][heads] != 0)], full)
     wrapper = np.flatnonzero((role == Role.WORKFLOW) & (standing.stands_for != np.arange(len(role))))
-    wrapper = wrapper[np.isin(facts["name_key"][wrapper], facts["name_key"][empty])]
+    wrapper = wrapper[are_in(facts["name_key"][wrapper], facts["name_key"][empty])]
     node, stands = np.concatenate([empty, wrapper]), np.concatenate([empty, standing.stands_for[wrapper]])
     hollow, found = set(empty.tolist()), dict[int, int]()
     started, ended, scope = facts["started_us"], facts["ended_us"], facts["scope_key"]
@@ -152,13 +160,10 @@ def adopted(parent: Ints, found: Found) -> Ints:
     return moved
 
 
-def _heads(facts: Columns, role: Ints, standing: Standing) -> Ints:
+def _heads(facts: Columns, standing: Standing) -> Ints:
     """Runs and calls in traces in which more than one scope tells of any."""
-    heads: Ints = np.flatnonzero(
-        (standing.stands_for == np.arange(len(role)))
-        & (facts["event"] == Event.NONE)
-        & np.isin(role, (Role.RUN, Role.WORKFLOW, Role.TOOL, Role.MODEL))
-    )
+    is_head = (standing.stands_for == np.arange(len(facts))) & (facts["event"] == Event.NONE)
+    heads: Ints = np.flatnonzero(is_head & is_any(standing.role, *_KIND))
     if not len(heads):
         return heads
     order = np.argsort(facts["trace_key"][heads], kind="stable")
@@ -185,38 +190,38 @@ def _within(facts: Columns, heads: Ints, standing: Standing) -> Keys:
     return np.where(around >= 0, facts["span_key"][np.maximum(around, 0)], facts["trace_key"][heads])
 
 
-def _answers(facts: Columns, role: Ints, heads: Ints, standing: Standing) -> Keys:
+def _answers(facts: Columns, heads: Ints, standing: Standing) -> Keys:
     """What the same id says is the same: of models anywhere in the trace, of tools within one run. 0 for what has none."""
     key = facts["same_key"][heads]
-    within = np.where(role[heads] == Role.MODEL, np.uint64(0), _within(facts, heads, standing))
+    within = np.where(standing.role[heads] == Role.MODEL, np.uint64(0), _within(facts, heads, standing))
     return np.where(key == 0, key, key * _MIX + within)
 
 
-def _names(facts: Columns, role: Ints, heads: Ints, standing: Standing) -> Keys:
+def _names(facts: Columns, heads: Ints, standing: Standing) -> Keys:
     """What the same name within one run or tool call may say is the same; of models also none. 0 for what has none."""
-    name = facts["name_key"][heads]
+    name, role = facts["name_key"][heads], standing.role[heads]
     kinds = np.zeros(len(Role), np.uint64)
     kinds[list(_KIND)] = list(_KIND.values())
-    key = (_within(facts, heads, standing) * _MIX + kinds[role[heads]]) * _MIX_TOO + name
-    return np.where((name == 0) & (role[heads] != Role.MODEL), np.uint64(0), key)
+    key = (_within(facts, heads, standing) * _MIX + kinds[role]) * _MIX_TOO + name
+    return np.where((name == 0) & (role != Role.MODEL), np.uint64(0), key)
 
 
-def _usages(facts: Columns, role: Ints, heads: Ints, parent: Ints) -> Keys:
+def _usages(facts: Columns, heads: Ints, standing: Standing) -> Keys:
     """What the same usage below one span may say is the same model call. 0 for what has none."""
-    used = (role[heads] == Role.MODEL) & (facts["output_tokens"][heads] > 0) & (parent[heads] >= 0)
-    below = facts["span_key"][np.maximum(parent[heads], 0)]
+    parent = standing.parent[heads]
+    used = (standing.role[heads] == Role.MODEL) & (facts["output_tokens"][heads] > 0) & (parent >= 0)
+    below = facts["span_key"][np.maximum(parent, 0)]
     key = (below * _MIX + facts["input_tokens"][heads]) * _MIX_TOO + facts["output_tokens"][heads]
     return np.where(used, key * _MIX + facts["name_key"][heads], np.uint64(0))
 
 
-def _pairs(facts: Columns, role: Ints, heads: Ints, parent: Ints) -> Keys:
+def _pairs(facts: Columns, heads: Ints, standing: Standing) -> Keys:
     """What may be the same model call because it and one other of its name are all that is below a span. 0 for the others."""
-    key = np.zeros(len(heads), np.uint64)
-    called = np.flatnonzero((role[heads] == Role.MODEL) & (parent[heads] >= 0))
-    below = parent[heads[called]]
-    two = called[(np.bincount(below, minlength=len(role)) == 2)[below]]
+    key, parent = np.zeros(len(heads), np.uint64), standing.parent[heads]
+    called = np.flatnonzero((standing.role[heads] == Role.MODEL) & (parent >= 0))
+    two = called[(np.bincount(parent[called], minlength=len(facts)) == 2)[parent[called]]]
     name = facts["name_key"][heads[two]]
-    key[two] = np.where(name == 0, np.uint64(0), facts["span_key"][parent[heads[two]]] * _MIX + name)
+    key[two] = np.where(name == 0, np.uint64(0), facts["span_key"][parent[two]] * _MIX + name)
     return key
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.columns import CALL_TOKENS, EVENTS, ROLES, Columns, Event, Ints, Role, Status
+from spanruns_receiver.resolver.columns import CALL_TOKENS, EVENTS, ROLES, Columns, Event, Ints, Role, Status, is_any
 from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.joins import matches, places
 from spanruns_receiver.resolver.native import Block, nullable, numbers
@@ -59,7 +59,7 @@ class CallRows:
 
     def _status(self) -> Ints:
         told = self.calls["status"]
-        status: Ints = np.where(np.isin(told, (Status.FAILED, Status.CANCELLED, Status.RUNNING)), told, Status.SUCCESS)
+        status: Ints = np.where(is_any(told, Status.FAILED, Status.CANCELLED, Status.RUNNING), told, Status.SUCCESS)
         return status
 
     def _times(self) -> Block:

@@ -171,6 +171,14 @@ CALL = np.dtype(
 )
 
 
+def is_any(codes: NDArray[Any], *which: IntEnum) -> Bools:
+    """Which of the codes are one of these of their enumeration."""
+    among = np.zeros(max(type(which[0])) + 1, bool)
+    among[list(which)] = True
+    found: Bools = among[codes]
+    return found
+
+
 class CostSource(IntEnum):
     """Who says what a call costs."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from spanruns_receiver.resolver.columns import Columns, Ints, Keys, Role, Status
+from spanruns_receiver.resolver.columns import Columns, Ints, Keys, Role, Status, is_any
 from spanruns_receiver.resolver.tree import Nodes, Tree
 from spanruns_receiver.resolver.walk import nearest, without_cycles
 
@@ -63,7 +63,7 @@ def _run_keys(own: Columns, parent: Ints, heads: Ints) -> Keys:
 def _failed_steps(own: Columns, tree: Tree) -> Ints:
     """Chains that are nothing but a step of the run directly around them, and failed."""
     step = np.flatnonzero(
-        np.isin(own["role"], (Role.CHAIN, Role.STEP)) & (own["status"] == Status.FAILED) & (tree.run < 0)
+        is_any(own["role"], Role.CHAIN, Role.STEP) & (own["status"] == Status.FAILED) & (tree.run < 0)
     )
     if not len(step):
         return step

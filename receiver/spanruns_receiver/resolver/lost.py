@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from spanruns_receiver.resolver.adrift import is_call
-from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Keys, Role
+from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Keys, Role, is_any
 from spanruns_receiver.resolver.joins import are_in, places
 from spanruns_receiver.resolver.walk import nearest, roots
 
@@ -36,9 +36,9 @@ def lost(facts: Columns, parent: Ints, orphan: Bools, is_root: Bools) -> Ints:
     if not len(found):
         return found
     ended = trace[is_span & (facts["parent_key"] == 0)]
-    found = found[is_root[found] | np.isin(trace[found], ended)]
+    found = found[is_root[found] | are_in(trace[found], ended)]
     traces, parts = np.unique(trace[parent < 0], return_counts=True)
-    return found[np.isin(trace[found], traces[parts > 1])]
+    return found[are_in(trace[found], traces[parts > 1])]
 
 
 def with_runs(facts: Columns, top: Ints) -> Bools:
@@ -49,7 +49,7 @@ def with_runs(facts: Columns, top: Ints) -> Bools:
 
 
 def _says_run(facts: Columns) -> Bools:
-    return np.isin(facts["role"], (Role.RUN, Role.AGENT, Role.WORKFLOW))
+    return is_any(facts["role"], Role.RUN, Role.AGENT, Role.WORKFLOW)
 
 
 def _has_begun(facts: Columns) -> Bools:
@@ -123,7 +123,7 @@ def under_way(facts: Columns, runs: Ints, lost: Ints, around: Ints, within: Keys
     Of several inside each other (`around` each is the next) it is the innermost, or the outermost; of several side by side the one
     around them all.
     """
-    runs, started = runs[np.isin(within[runs], within[lost])], facts["started_us"]
+    runs, started = runs[are_in(within[runs], within[lost])], facts["started_us"]
     node, is_over = np.concatenate([runs, runs, lost]), facts["event"][runs] == Event.NONE
     ended = np.where(is_over, np.maximum(started, facts["ended_us"])[runs], np.iinfo(np.int64).max)
     times = np.concatenate([started[runs], ended, started[lost]])

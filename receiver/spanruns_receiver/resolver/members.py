@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from spanruns_receiver.resolver.call_outcome import Calls
 from spanruns_receiver.resolver.columns import MEMBER, Columns, Event, Ints, Role, Status, Use
 from spanruns_receiver.resolver.groups import Groups
+from spanruns_receiver.resolver.joins import are_in
 from spanruns_receiver.resolver.walk import depths, nearest
 
 
@@ -90,7 +91,7 @@ def explanations(groups: Groups, calls: Calls, enriched: Columns, runs: Columns)
     steps = _told_by(own["span_key"][step], groups.keys[groups.owner[step]], Use.ERROR)
     steps["rank"] -= np.arange(len(step), dtype=np.uint32)
     # What the call itself does not say, the span that repeats it may.
-    telling = np.flatnonzero(np.isin(enriched["call_key"], told["span_key"]))
+    telling = np.flatnonzero(are_in(enriched["call_key"], told["span_key"]))
     repeats = _told_by(enriched["span_key"][telling], enriched["run_key"][telling], Use.ERROR)
     repeats["rank"] = repeats["rank"] + np.uint32(1)
     return Columns.joined(told, repeats, steps)

@@ -29,6 +29,7 @@ from spanruns_receiver.resolver.columns import (
     Ints,
     Keys,
     Role,
+    is_any,
 )
 from spanruns_receiver.resolver.contents import told_spans
 from spanruns_receiver.resolver.facts import may_be_shared
@@ -188,7 +189,7 @@ class _Block:
     def touched(self, number: int) -> Iterable[Touched]:
         """As touched.sql."""
         facts = self.narrow
-        runs = np.isin(facts["role"], (Role.RUN, Role.AGENT, Role.WORKFLOW)) | (facts["parent_key"] == 0)
+        runs = is_any(facts["role"], Role.RUN, Role.AGENT, Role.WORKFLOW) | (facts["parent_key"] == 0)
         urgent = np.where(facts["event"] == Event.NONE, runs, (facts["event"] != Event.HEARTBEAT) & ~self.is_content)
         of_trace = places(facts["trace_key"], facts["trace_key"])  # the first row of the trace of each
         start, end = facts["started_us"].copy(), facts["started_us"].copy()

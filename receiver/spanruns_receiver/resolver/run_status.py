@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.resolver.call_outcome import Calls
-from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role, Status
+from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role, Status, is_any
 from spanruns_receiver.resolver.groups import LATE_US, Groups
 from spanruns_receiver.resolver.walk import nearest
 
@@ -40,7 +40,7 @@ def _went_on(groups: Groups, own: Columns, status: NDArray[np.uint8]) -> Bools:
     latest = groups.zeros()
     np.maximum.at(latest, groups.of_head, own["started_us"])
     is_last = own["started_us"] == latest[groups.of_head]
-    step &= ~(is_last & np.isin(status, (Status.FAILED, Status.CANCELLED)))
+    step &= ~(is_last & is_any(status, Status.FAILED, Status.CANCELLED))
     return step
 
 

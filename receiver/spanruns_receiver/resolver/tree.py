@@ -24,13 +24,14 @@ Rules (docs/decisions/0002-resolver.md says why):
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spanruns_receiver.resolver.adrift import asked_beside, is_call, left_behind
 from spanruns_receiver.resolver.beside import Found, Standing, adopted, same_things
-from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role
+from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Keys, Role, is_any
 from spanruns_receiver.resolver.joins import are_in, places
 from spanruns_receiver.resolver.lost import Places, lost, orphaned, with_runs
 from spanruns_receiver.resolver.walk import nearest, roots, settle, without_cycles
@@ -48,6 +49,39 @@ class Nodes:
     is_root: Bools  # has no parent to wait for
     member_of: Ints  # for every fact given to `nodes`: the index of its span
 
+    def beside(self, some: Ints) -> _Part:
+        """The traces of some nodes."""
+        trace = self.facts["trace_key"]
+        return _Part(np.flatnonzero(are_in(trace, trace[some])), len(trace))
+
+    def of(self, part: _Part) -> Nodes:
+        """Those of some traces only; of no fact it is said whose it is."""
+        at = part.at
+        return Nodes(self.facts.take(at), part.inward(self.parent), self.is_root[at], self.member_of[:0])
+
+
+class _Part:
+    """The nodes of some traces: `at` are their indexes among all nodes, `place` is by index among all the one among these."""
+
+    def __init__(self, at: Ints, count: int) -> None:
+        self.at = at
+        self.place = np.full(count + 1, -1, np.int64)  # the last one is that of none, -1
+        self.place[at] = np.arange(len(at))
+
+    def inward(self, pointers: Ints) -> Ints:
+        """Of pointers of all nodes those of these."""
+        return self.place[pointers[self.at]]
+
+    def outward(self, pointers: Ints, inner: Ints) -> Ints:
+        """Pointers of all nodes, with other ones of these."""
+        return self.put(pointers, np.append(self.at, -1)[inner])
+
+    def put(self, values: NDArray[Any], inner: NDArray[Any]) -> NDArray[Any]:
+        """Values of all nodes, with other ones of these."""
+        values = values.copy()
+        values[self.at] = inner
+        return values
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -59,6 +93,17 @@ class Tree:
     is_run: Bools
     is_workflow: Bools  # of runs: made from a workflow, or from a root
     parent: Ints  # the node's parent; of what other instrumentations saw beside it, the span that shows the same
+
+    def with_part(self, part: _Part, inner: Tree) -> Tree:
+        """The same, with some traces decided anew."""
+        return Tree(
+            run=part.outward(self.run, inner.run),
+            owner=part.outward(self.owner, inner.owner),
+            call=part.outward(self.call, inner.call),
+            is_run=part.put(self.is_run, inner.is_run),
+            is_workflow=part.put(self.is_workflow, inner.is_workflow),
+            parent=part.outward(self.parent, inner.parent),
+        )
 
 
 def nodes(facts: Columns, fed_since_us: int | None = None) -> Nodes:
@@ -103,7 +148,7 @@ def _is_fed(facts: Columns, own: Columns, since_us: int | None) -> Bools:
     return are_in(own["trace_key"], facts["trace_key"][facts["inserted_us"] > since_us])
 
 
-def _any_parent(facts: Columns, member_of: Ints, own: Columns) -> NDArray[np.uint64]:
+def _any_parent(facts: Columns, member_of: Ints, own: Columns) -> Keys:
     """A node's parent key; a heartbeat does not know it, but another event of the same span may."""
     parents = own["parent_key"]
     told = facts["event"] != Event.NONE
@@ -121,48 +166,53 @@ def grow(nodes: Nodes) -> Tree:
     asked = Found(*asked_beside(nodes.facts, role, parent))
     if len(asked.node):
         parent = adopted(parent, asked)
-    decided = _decide(nodes, role, parent, name)
-    for _ in range(LEVELS):  # what is below two that turned out to be one is found in the next round
-        found = same_things(nodes.facts, role, parent, decided.standing)
-        if not len(found.node):
-            break
-        parent, name = adopted(parent, found), _one_name(name, found, nodes.facts)
-        decided = _decide(nodes, role, parent, name)
-    return decided.tree
+    return _put_together(nodes, role, parent, name, LEVELS)
+
+
+def _put_together(nodes: Nodes, role: Ints, parent: Ints, name: Keys, levels: int) -> Tree:
+    """What every node is, with what several instrumentations saw as one: what is below two that turned out to be one is found only
+    then, so traces in which something was found are looked at again."""
+    tree, standing = _decide(nodes, role, parent, name)
+    found = same_things(nodes.facts, standing)
+    if not levels or not len(found.node):
+        return tree
+    parent, name, part = adopted(parent, found), _one_name(name, found, nodes.facts), nodes.beside(found.node)
+    again = _put_together(nodes.of(part), role[part.at], part.inward(parent), name[part.at], levels - 1)
+    return tree.with_part(part, again)
 
 
 def _taken_in(nodes: Nodes) -> Ints:
-    """The parents, with what lost its own below the run that was under way: first what has runs in it, then the rest."""
-    facts, parent = nodes.facts, nodes.parent
-    orphan = orphaned(facts, parent)
-    missing = lost(facts, parent, orphan, nodes.is_root)
+    """The parents, with what lost its own below the run that was under way."""
+    orphan = orphaned(nodes.facts, nodes.parent)
+    missing = lost(nodes.facts, nodes.parent, orphan, nodes.is_root)
     if not len(missing):
-        return parent
+        return nodes.parent
+    part = nodes.beside(missing)
+    return part.outward(nodes.parent, _parents_of_lost(nodes.of(part), orphan[part.at], part.place[missing]))
+
+
+def _parents_of_lost(nodes: Nodes, orphan: Bools, missing: Ints) -> Ints:
+    """The parents, once those are found to whom parts belong that lost theirs: first what has runs in it, then the rest."""
+    facts, parent = nodes.facts, nodes.parent
     top = roots(parent)
     has_run = with_runs(facts, top)[missing]
     for part, find in ((missing[has_run], Places.of_parts_with_runs), (missing[~has_run], Places.of_others)):
         if len(part):
-            tree = _decide(nodes, _settled_roles(nodes, parent), parent, facts["name_key"]).tree
+            tree, _ = _decide(nodes, _settled_roles(nodes, parent), parent, facts["name_key"])
             found = find(Places(facts, top, orphan, parent, tree.is_run, tree.run >= 0), part)
             if (found >= 0).any():
                 parent = adopted(parent, Found(part, found))
     return parent
 
 
-@dataclass(frozen=True)
-class _Decided:
-    tree: Tree
-    standing: Standing
-
-
-def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) -> _Decided:
+def _decide(nodes: Nodes, role: Ints, parent: Ints, name: Keys) -> tuple[Tree, Standing]:
     """What every node is, if these are the parents and names."""
     is_tool, is_model = role == Role.TOOL, role == Role.MODEL
     is_shadow = nodes.facts["is_shadow"].astype(bool)  # of agents, too, that are all that their call does
     around = nearest(parent, _is_run(role) | is_tool)  # the nearest run or tool call
     above = nearest(parent, _is_run(role))
     fold = _fold(nodes.facts, role, around, above, name)
-    if parent is not nodes.parent:
+    if not np.array_equal(parent, nodes.parent):
         fold = _emptied(role, fold, around, nearest(nodes.parent, _is_run(role) | is_tool))
     fallback = _fallback_roots(role, nodes.is_root, parent)
     runs = _is_run(role) | fallback
@@ -175,10 +225,10 @@ def _decide(nodes: Nodes, role: Ints, parent: Ints, name: NDArray[np.uint64]) ->
     owner = _owner_of_runs(owner, is_run, above, stands)
     call = _calls(nodes.facts, name, is_tool | is_shadow, is_model, parent, runs)
     tree = Tree(stands, owner, call, is_run, is_run & (fallback | (role == Role.WORKFLOW)), parent)
-    return _Decided(tree, Standing(np.where(runs, fold, np.where(call >= 0, call, itself)), around, above))
+    return tree, Standing(role, parent, np.where(runs, fold, np.where(call >= 0, call, itself)), around, above)
 
 
-def _one_name(name: NDArray[np.uint64], found: Found, facts: Columns) -> NDArray[np.uint64]:
+def _one_name(name: Keys, found: Found, facts: Columns) -> Keys:
     """The names, with one and the same for what was seen twice."""
     first = np.arange(len(name))
     first[found.node] = found.same
@@ -193,7 +243,7 @@ def _one_name(name: NDArray[np.uint64], found: Found, facts: Columns) -> NDArray
 
 
 def _is_run(role: Ints) -> Bools:
-    return np.isin(role, (Role.RUN, Role.WORKFLOW))
+    return is_any(role, Role.RUN, Role.WORKFLOW)
 
 
 def _settled_roles(nodes: Nodes, parent: Ints) -> Ints:
@@ -244,7 +294,7 @@ def _asked_agents(role: Ints, parent: Ints, asked: Bools) -> Bools:
     """Which of the spans that stand in a tool call work as agents do: a model is called, and tools are."""
     if not asked.any():
         return asked
-    inside = nearest(parent, asked | np.isin(role, (Role.RUN, Role.AGENT, Role.WORKFLOW, Role.TOOL)))
+    inside = nearest(parent, asked | is_any(role, Role.RUN, Role.AGENT, Role.WORKFLOW, Role.TOOL))
     found = asked.copy()
     for kind in (Role.TOOL, Role.MODEL):
         calling = np.zeros(len(role), bool)
@@ -253,7 +303,7 @@ def _asked_agents(role: Ints, parent: Ints, asked: Bools) -> Bools:
     return found
 
 
-def _fold(facts: Columns, role: Ints, around: Ints, above: Ints, name: NDArray[np.uint64]) -> Ints:
+def _fold(facts: Columns, role: Ints, around: Ints, above: Ints, name: Keys) -> Ints:
     """For every run or workflow the run that it is part of, itself where it is one of its own."""
     itself = np.arange(len(role))
     is_run, is_workflow = role == Role.RUN, role == Role.WORKFLOW
@@ -337,9 +387,7 @@ def _owner_of_runs(owner: Ints, is_run: Bools, above: Ints, stands: Ints) -> Int
         owner[again] = np.where(climb[again] >= 0, stands[climb[again]], -1)
 
 
-def _calls(
-    facts: Columns, name: NDArray[np.uint64], is_tool: Bools, is_model: Bools, parent: Ints, runs: Bools
-) -> Ints:
+def _calls(facts: Columns, name: Keys, is_tool: Bools, is_model: Bools, parent: Ints, runs: Bools) -> Ints:
     """For every tool and model span the call that it stands for: the outermost of those that repeat each other.
 
     What one instrumentation tells of a model below a call of its own that is over, whose context was left behind, is another call.

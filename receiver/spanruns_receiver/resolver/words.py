@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spanruns_schema.classes import UNKNOWN
 
 from spanruns_receiver.resolver import native
-from spanruns_receiver.resolver.columns import EVENTS, TOKENS, Bools, Columns, Ints, Keys, Status, Use
+from spanruns_receiver.resolver.columns import EVENTS, TOKENS, Bools, Columns, Ints, Keys, Status, Use, is_any
 from spanruns_receiver.resolver.errors import ErrorBook
 from spanruns_receiver.resolver.joins import are_in, matches, places
 from spanruns_receiver.resolver.native import Block, nullable, numbers
@@ -133,7 +133,7 @@ class Words:
         source = np.where(vague & (explained >= 0), explained, source)
         # A failure that only the call tells of is told in its words, even if it knows no type.
         source = np.where(source < 0, self._first((self._use == Use.ERROR) & says), source)
-        ill = np.isin(self.runs["status"], (Status.FAILED, Status.CANCELLED))
+        ill = is_any(self.runs["status"], Status.FAILED, Status.CANCELLED)
         source, messaged = np.where(ill, source, -1), np.where(ill, messaged, -1)
         kinds: Labels = self._said("error_type", source)
         messages: Texts = self._said("error_message", source)
