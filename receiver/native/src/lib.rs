@@ -8,6 +8,7 @@ mod clean;
 mod column;
 mod errors;
 mod facts;
+mod forest;
 mod keys;
 mod logs;
 mod metrics;
@@ -34,7 +35,7 @@ use sink::{Env, Refused};
 use traces::REJECTIONS;
 
 /// Raised with every change of what Python gives or gets; `spanruns_receiver.decode.compiled` asks for it.
-const VERSION: u32 = 19;
+const VERSION: u32 = 20;
 const FACTS: &str = "span_facts";
 
 /// By table, each column's name and type as they stand in a block.
@@ -281,6 +282,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("OPTIMISED", !cfg!(debug_assertions))?;
     module.add("VERSION", VERSION)?;
     module.add("FACTS", NAMES)?;
+    forest::add_to(module)?;
     keys::add_to(module)?;
     texts::add_to(module)?;
     module.add_class::<errors::ErrorClasses>()?;

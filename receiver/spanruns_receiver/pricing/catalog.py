@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -68,7 +69,12 @@ class Price:
 
 def source() -> str:
     """What rows of this catalogue are marked with: the package, its version, and how many of its prices are read."""
-    return f"genai-prices {version('genai-prices')}, {len(TOKEN_PRICES)} prices"
+    return f"genai-prices {_version()}, {len(TOKEN_PRICES)} prices"
+
+
+@cache
+def _version() -> str:
+    return version("genai-prices")
 
 
 def prices(provider: str, model: str) -> list[Price]:

@@ -50,6 +50,9 @@ class Facts(Protocol):
     def models(self, keys: Collection[int]) -> Iterable[tuple[int, str, str]]:
         """Key, provider and name of models."""
 
+    def traces(self, keys: Keys) -> Iterable[str]:
+        """The ids of the traces with these keys."""
+
 
 class StoredFacts:
     """Facts read from the store; `final`: of spans that came twice the newer record."""
@@ -79,6 +82,11 @@ class StoredFacts:
         """See `Facts`."""
         found = rows(self._store, sql("models"), {**self._batch.where, "keys": list(keys)})
         return [(row["model_key"], row["provider"], row["model"]) for row in found]
+
+    def traces(self, keys: Keys) -> Iterable[str]:
+        """See `Facts`."""
+        parameters = {"traces": self._batch.where["traces"], "keys": literal_keys(keys)}
+        return [row["trace_id"] for row in rows(self._store, sql("traces_of_keys"), parameters)]
 
 
 def may_be_shared(narrow: Columns) -> Bools:

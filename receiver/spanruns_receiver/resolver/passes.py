@@ -250,8 +250,7 @@ class _Pass:
             _forget(self._store, batch, resolved, version)
         self.passed.facts += len(narrow)
         if len(resolved.unsettled):
-            parameters = {"traces": batch.traces, "keys": literal_keys(resolved.unsettled)}
-            self.passed.unsettled += [row["trace_id"] for row in rows(self._store, sql("traces_of_keys"), parameters)]
+            self.passed.unsettled += facts.traces(resolved.unsettled)
 
     def _add_rows(self, facts: Facts, resolved: Resolved, version: int) -> None:
         calls, errors = resolved.calls, self._books.errors

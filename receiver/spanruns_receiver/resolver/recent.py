@@ -137,6 +137,14 @@ class RecentFacts:
             found |= {key: (key, provider, model) for key, provider, model in names}
         return found.values()
 
+    def traces(self, keys: Keys) -> Iterable[str]:
+        """See `Facts`."""
+        found: set[str] = set()
+        for block, mine in self._parts:
+            own, first = np.unique(block.narrow["trace_key"][mine], return_index=True)
+            found.update(block.table.take(mine[first[are_in(own, keys)]])["trace_id"].strings())
+        return found
+
     def without(self, traces: Collection[str]) -> RecentFacts:
         """The same without these traces."""
         keys = _keys_of(traces)

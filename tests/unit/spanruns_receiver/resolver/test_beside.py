@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from spanruns_receiver.resolver.columns import FACT, Columns, Role
 from spanruns_receiver.resolver.summary import resolve
-from spanruns_receiver.resolver.tree import grow, nodes
+from spanruns_receiver.resolver.tree import Tree, grow, nodes
 
 from tests.support.outlines import START_US, facts_of, told
 
@@ -348,6 +348,25 @@ def test_other_traces_are_others() -> None:
         """
     )
     assert told(grow(nodes(Columns.of(facts)))) == ["run", "part of 1", "run"]
+
+
+def test_traces_are_decided_together_as_each_alone() -> None:
+    """Only some traces of many are looked at again, each as often as it takes: none is touched by what was found in another."""
+    facts = [facts_of(outline) for outline, _ in TREES.values()]
+    for trace, rows in enumerate(facts, 1):
+        rows["trace_key"] = trace
+        for name in ("span_key", "parent_key", "same_key"):
+            rows[name] += np.where(rows[name] > 0, 1000 * trace, 0).astype(np.uint64)
+    together = grow(nodes(Columns.of(np.concatenate(facts))))
+    start = 0
+    for rows, (_, expected) in zip(facts, TREES.values(), strict=True):
+        mine = slice(start, start + len(rows))
+        run, owner, call, parent = (
+            np.where(pointer[mine] >= 0, pointer[mine] - start, -1)
+            for pointer in (together.run, together.owner, together.call, together.parent)
+        )
+        assert told(Tree(run, owner, call, together.is_run[mine], together.is_workflow[mine], parent)) == expected
+        start += len(rows)
 
 
 def test_a_call_seen_by_three_counts_once() -> None:

@@ -65,6 +65,9 @@ def test_kept_facts_are_those_of_the_store(bench: Bench) -> None:
     assert _sorted(told[0]) == _sorted(told[1])
     keys = np.unique(ours["model_key"])[1:].tolist()
     assert sorted(kept.models(keys)) == sorted(stored.models(keys))
+    some = np.unique(ours["trace_key"])[::2]
+    assert sorted(kept.traces(some)) == sorted(stored.traces(some))
+    assert len(set(kept.traces(some))) == len(some)
 
 
 def test_touched_traces_are_those_that_the_store_finds(bench: Bench) -> None:

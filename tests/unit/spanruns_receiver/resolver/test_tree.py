@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from spanruns_receiver.resolver import walk
 from spanruns_receiver.resolver.columns import FACT, Columns, Event, Role
 from spanruns_receiver.resolver.tree import grow, nodes
 from spanruns_receiver.resolver.walk import nearest, roots
@@ -574,11 +575,22 @@ def test_a_heartbeat_takes_its_parent_from_other_events() -> None:
     assert nodes(Columns.of(facts)).parent.tolist() == [-1, 0]
 
 
-def test_nearest_skips_what_does_not_stop() -> None:
-    """The nearest marked ancestor is found through any number of unmarked ones."""
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_nearest_skips_what_does_not_stop(monkeypatch: pytest.MonkeyPatch, is_compiled: bool) -> None:
+    """The nearest marked ancestor is found through any number of unmarked ones, compiled or not."""
+    if not is_compiled:
+        monkeypatch.setattr(walk, "compiled_module", lambda: None)
     parent = np.array([-1, 0, 1, 2, 3, -1])
     assert nearest(parent, np.array([1, 0, 1, 0, 0, 0], bool)).tolist() == [-1, 0, 0, 2, 2, -1]
     assert roots(parent).tolist() == [0, 0, 0, 0, 0, 5]
+    random = np.random.default_rng(3)
+    parent = np.maximum(np.arange(1000) - random.integers(1, 30, 1000), -1)
+    stop = random.random(1000) < 0.2
+    for node, found in enumerate(nearest(parent, stop).tolist()):
+        at = parent[node]
+        while at >= 0 and not stop[at]:
+            at = parent[at]
+        assert found == at
 
 
 def test_no_spans() -> None:
