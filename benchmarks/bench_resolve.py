@@ -1,11 +1,11 @@
 """CPU of resolving against the CPU of inserting the raw rows, in one run and one process, on the embedded store.
 
-    python benchmarks/bench_resolve.py [--spans 200000] [--full] [--profile]
+    python benchmarks/bench_resolve.py [--spans 200000] [--full] [--captures] [--profile]
 
-`--full` takes 1,000,000 spans in 50,000 traces. Blocks of 1,000 traces are decoded and inserted as the receiver does it, and
-after every two of them the resolver makes a pass, as its loop does: it looks for new facts and resolves their traces. CPU is
-counted by phase; merges, which are all tables' and run beside any phase, apart. What a process does once (imports, reading prices)
-is done before. The same raw blocks also go into a table as the Collector's ClickHouse exporter makes it, which is left unmerged.
+`--full` takes 1,000,000 spans in 50,000 traces, `--captures` the traces of real frameworks that the tests have, over and over. Blocks
+of 1,000 traces, or of all captures, are decoded and inserted as the receiver does it, and after every two of them the resolver makes a
+pass, as its loop does: it looks for new facts and resolves their traces. CPU is counted by phase; merges, which are all tables' and run
+beside any phase, apart. What a process does once (imports, reading prices) is done before, with a block that is not counted. The same raw blocks also go into a table as the Collector's ClickHouse exporter makes it, which is left unmerged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from spanruns_schema.store import rows
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import spans
+from tests.support import captures
 
 SPANS_PER_TRACE = 20
 TRACES_PER_BLOCK = 1_000
@@ -82,6 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--spans", type=int, default=200_000)
     parser.add_argument("--full", action="store_true", help=f"{FULL:,} spans")
+    parser.add_argument("--captures", action="store_true", help="traces of real frameworks instead of made ones")
     parser.add_argument("--profile", action="store_true", help="CPU of every statement of the resolver")
     parser.add_argument(
         "--ask", action="store_true", help="the resolver reads the facts from the store, as beside a Collector"
@@ -91,47 +93,65 @@ def main() -> None:
     count = FULL if arguments.full else arguments.spans
     folder = Path(tempfile.mkdtemp(prefix="spanruns-bench-"))
     try:
-        _run(EmbeddedStore(folder), count // SPANS_PER_TRACE, arguments.profile, not arguments.ask)
+        load = _captured if arguments.captures else _made
+        _run(EmbeddedStore(folder), count, load, arguments.profile, not arguments.ask)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(store: EmbeddedStore, traces: int, profile: bool, is_told: bool) -> None:
+def _made(number: int) -> list[bytes]:
+    """Requests of one block; their traces begin together, those of the next one second later."""
+    return [spans.request(TRACES_PER_BLOCK, number, _began_ns(number))]
+
+
+def _captured(number: int) -> list[bytes]:
+    names = sorted(path.stem for path in (captures.FIXTURES / "otlp").glob("*.pb"))
+    moved = (captures.fresh([name], str(number), _began_ns(number))[0] for name in names)
+    return [request.SerializeToString() for (request,) in moved]
+
+
+def _began_ns(number: int) -> int:
+    """After the resolver did, as all traces but the first ones do; a capture ends then, and took half an hour at most."""
+    return time.time_ns() + (3600 + number) * 10**9
+
+
+def _run(store: EmbeddedStore, count: int, load: Callable[[int], list[bytes]], profile: bool, is_told: bool) -> None:
     migrate.apply(store, shared=False)
     store.command(EXPORTER.replace("otel_traces", EXPORTER_TABLE, 1))
     store.command(f"SYSTEM STOP MERGES {EXPORTER_TABLE}")
     spans.SPANS_PER_TRACE = SPANS_PER_TRACE
     statements = defaultdict[str, float](float)
     resolver = Resolver(store, is_told=is_told)
-    _receive(store, resolver, Meter(), 1, FULL)
+    _receive(store, resolver, Meter(), load(FULL), FULL)
     resolver.make_pass()
     collect_seldom()
     if profile:
         statements = _profiled(store)
     meter = Meter()
-    for number in range(traces // TRACES_PER_BLOCK):
-        _receive(store, resolver, meter, TRACES_PER_BLOCK, number)
-        if number % BLOCKS_PER_PASS == BLOCKS_PER_PASS - 1 or number == traces // TRACES_PER_BLOCK - 1:
+    done = number = 0
+    while done < count:
+        done += _receive(store, resolver, meter, load(number), number)
+        number += 1
+        if number % BLOCKS_PER_PASS == 0 or done >= count:
             with meter("resolve"):
                 resolver.make_pass()
-    _print(store, meter, traces, statements)
+    _print(store, meter, done, statements)
     store.close()
 
 
-def _receive(store: EmbeddedStore, resolver: Resolver, meter: Meter, traces: int, number: int) -> None:
-    """What the receiver does with a request; its traces begin together, those of the next one second later.
-    They begin after the resolver did, as all but the first ones do."""
-    request = spans.request(traces, number, time.time_ns() + (60 + number) * 10**9)
+def _receive(store: EmbeddedStore, resolver: Resolver, meter: Meter, requests: list[bytes], number: int) -> int:
+    """What the receiver does with requests; returns how many spans they hold."""
     with meter("decode"):
-        blocks = decode("traces", [request], facts=True).blocks
+        blocks = decode("traces", requests, facts=True).blocks
     for table, block in blocks.items():
         with meter("insert facts" if table == "span_facts" else "insert raw"):
-            store.insert(table, block.columns, block.native, token=f"{number}-{traces}-{table}")
+            store.insert(table, block.columns, block.native, token=f"{number}-{table}")
     raw = blocks["otel_traces"]
     with meter("insert raw, exporter's"):
         store.insert(EXPORTER_TABLE, raw.columns, raw.native)
     with meter("resolve"):
         resolver.tell(blocks["span_facts"].native)
+    return raw.rows
 
 
 def _profiled(store: EmbeddedStore) -> defaultdict[str, float]:
@@ -156,14 +176,14 @@ def _profiled(store: EmbeddedStore) -> defaultdict[str, float]:
     return seconds
 
 
-def _print(store: EmbeddedStore, meter: Meter, traces: int, statements: Mapping[str, float]) -> None:
-    thousands = traces * SPANS_PER_TRACE / 1000
+def _print(store: EmbeddedStore, meter: Meter, count: int, statements: Mapping[str, float]) -> None:
+    thousands = count / 1000
     counts = {
         table: rows(store, f"SELECT count() AS n FROM {table}")[0]["n"]
         for table in ("runs", "tool_calls", "model_calls")
     }
     print(
-        f"{thousands * 1000:,.0f} spans in {traces:,} traces: "
+        f"{count:,} spans, and as many as a block has before: "
         + ", ".join(f"{n:,} {name}" for name, n in counts.items())
     )
     raw, exporter = meter.cpu_s["insert raw"], meter.cpu_s["insert raw, exporter's"]
