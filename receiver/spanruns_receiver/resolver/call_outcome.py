@@ -8,7 +8,8 @@ import numpy as np
 
 from spanruns_receiver.resolver.columns import CALL, Bools, Columns, Event, Ints, Keys, Role, Status
 from spanruns_receiver.resolver.groups import LATE_US, Groups
-from spanruns_receiver.resolver.tree import Nodes, Tree
+from spanruns_receiver.resolver.nodes import Nodes
+from spanruns_receiver.resolver.tree import Tree
 from spanruns_receiver.resolver.usage import Prices, fill_costs, fill_usage
 from spanruns_receiver.resolver.walk import nearest
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from spanruns_receiver.resolver.columns import Columns, Ints, Keys, Role, Status, is_any
-from spanruns_receiver.resolver.tree import Nodes, Tree
+from spanruns_receiver.resolver.nodes import Nodes
+from spanruns_receiver.resolver.tree import Tree
 from spanruns_receiver.resolver.walk import nearest, without_cycles
 
 LATE_US = 50_000

@@ -13,8 +13,9 @@ from spanruns_receiver.resolver.columns import RUN, TOKENS, Bools, Columns, Even
 from spanruns_receiver.resolver.contents import apart, note
 from spanruns_receiver.resolver.groups import Groups
 from spanruns_receiver.resolver.members import explanations, members_of
+from spanruns_receiver.resolver.nodes import nodes
 from spanruns_receiver.resolver.run_status import lifecycle
-from spanruns_receiver.resolver.tree import grow, nodes
+from spanruns_receiver.resolver.tree import grow
 from spanruns_receiver.resolver.usage import Prices, summed
 from spanruns_receiver.resolver.walk import depths, nearest, roots
 

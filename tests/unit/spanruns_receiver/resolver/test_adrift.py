@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from spanruns_receiver.resolver.adrift import OWN_SCOPE
 from spanruns_receiver.resolver.columns import Columns
-from spanruns_receiver.resolver.tree import grow, nodes
+from spanruns_receiver.resolver.nodes import nodes
+from spanruns_receiver.resolver.tree import grow
 from spanruns_schema.store import rows
 
 from tests.support.outlines import START_US, facts_of, told

@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 from spanruns_receiver.resolver.columns import FACT, Columns, Role
+from spanruns_receiver.resolver.nodes import nodes
 from spanruns_receiver.resolver.summary import resolve
-from spanruns_receiver.resolver.tree import Tree, grow, nodes
+from spanruns_receiver.resolver.tree import Tree, grow
 
 from tests.support.outlines import START_US, facts_of, told
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from spanruns_receiver.resolver.columns import Columns
-from spanruns_receiver.resolver.tree import grow, nodes
+from spanruns_receiver.resolver.nodes import nodes
+from spanruns_receiver.resolver.tree import grow
 
 from tests.support.outlines import START_US, facts_of, told
 

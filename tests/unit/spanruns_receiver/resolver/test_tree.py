@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from spanruns_receiver.resolver import walk
 from spanruns_receiver.resolver.columns import FACT, Columns, Event, Role
-from spanruns_receiver.resolver.tree import grow, nodes
+from spanruns_receiver.resolver.nodes import nodes
+from spanruns_receiver.resolver.tree import grow
 from spanruns_receiver.resolver.walk import nearest, roots
 
 from tests.support.outlines import START_US, facts_of, told
