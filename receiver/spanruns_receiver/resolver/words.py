@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -109,10 +110,13 @@ class Words:
         parent = np.where(lacks, self._places(self.runs["parent_run_key"]), -1)
         if lacks.all() or (parent < 0).all():
             return column
-        trace = np.array(self._said("trace_id", self.who).packed(range(self.count)))
-        parent[(parent >= 0) & (trace[parent] != trace)] = -1
+        parent[(parent >= 0) & (self._trace[parent] != self._trace)] = -1
         giver = nearest(without_cycles(parent), ~lacks)
         return column.take(np.where(giver >= 0, giver, np.arange(self.count)))
+
+    @cached_property
+    def _trace(self) -> NDArray[np.bytes_]:
+        return np.array(self._said("trace_id", self.who).packed(range(self.count)))
 
     def _contents(self) -> dict[str, Texts | Labels]:
         return {name: self._said(name, first) for name, first in self._shown.items()}
@@ -166,7 +170,7 @@ class Words:
             row = self._row[place]
             texts = lists.texts.packed(range(bounds[row], bounds[row + 1]))
             found.setdefault(int(self._group[place]), {}).update(dict.fromkeys(texts))
-        each = [sorted(found.get(group, ()), key=unpacked) for group in kept.tolist()]
+        each = [sorted(found[group], key=unpacked) if group in found else [] for group in kept.tolist()]
         offsets = np.cumsum([len(tags) for tags in each], dtype=np.int64)
         return offsets.tobytes() + b"".join(tag for tags in each for tag in tags)
 
