@@ -18,7 +18,7 @@ below their span, they are one, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,6 +63,13 @@ class Found:
     node: Ints
     same: Ints
 
+    @classmethod
+    def joined(cls, parts: Sequence[Found]) -> Found:
+        """All of several, or of none."""
+        none = np.zeros(0, np.int64)
+        node, same = ([none, *arrays] for arrays in ([part.node for part in parts], [part.same for part in parts]))
+        return cls(np.concatenate(node), np.concatenate(same))
+
 
 def same_things(facts: Columns, standing: Standing) -> Found:
     """Nodes that are the same thing as another one, and that one; of several each points at the one before it.
@@ -74,7 +81,7 @@ def same_things(facts: Columns, standing: Standing) -> Found:
         if len(heads):
             found.append(look(facts, standing, heads))
             heads = heads[~are_in(trace[heads], trace[found[-1].node])]
-    return Found(*(np.concatenate([heads[:0], *(getattr(one, name) for one in found)]) for name in ("node", "same")))
+    return Found.joined(found)
 
 
 def _seen_twice(facts: Columns, standing: Standing, heads: Ints) -> Found:
