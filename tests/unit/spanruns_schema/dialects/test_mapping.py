@@ -2663,6 +2663,109 @@ OF_DISTRIBUTIONS = [
     ),
 ]
 
+OF_ENGINES = [
+    case(
+        "agent",
+        {
+            "_dd.llmobs.artificial_gen_ai_tags": "true",
+            "gen_ai.operation.name": "agent",
+            "operation.name": "weather",
+            "resource.name": "agent",
+        },
+        dialect="llmobs",
+        role="run",
+        name="weather",
+    ),
+    case(
+        "langgraph.graph.state.CompiledStateGraph.weather",
+        {
+            "_dd.llmobs.artificial_gen_ai_tags": "true",
+            "_dd.measured": 1,
+            "gen_ai.operation.name": "agent",
+            "operation.name": "langgraph.request",
+            "resource.name": "langgraph.graph.state.CompiledStateGraph.weather",
+        },
+        dialect="ddtrace",
+        role="run",
+        name="weather",
+    ),
+    case(
+        "openai_agents.handoff",
+        {"_dd.measured": 1, "gen_ai.operation.name": "tool", "operation.name": "transfer_to_weather"},
+        dialect="ddtrace",
+        name="openai_agents.handoff",
+    ),
+    case(
+        "llm",
+        {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt", "input": "hi", "metrics.ttfb": 0.5},
+        scope="pipecat",
+        dialect="pipecat",
+        role="model",
+        name="gpt",
+        operation="chat",
+        status="cancelled",
+        time_to_first_chunk_ms=500,
+        input="hi",
+        input_size=2,
+    ),
+    case(
+        "turn",
+        {"turn.number": 2, "conversation.id": "c-1"},
+        scope="pipecat.turn",
+        dialect="pipecat",
+        role="run",
+        name="shop",
+        session_id="c-1",
+    ),
+    case(
+        "nightly",
+        {"operationType": "workflow"},
+        scope="dbos-tracer",
+        told={"status": "error", "message": "DBOS Error 10: Workflow w-1 is cancelled. Aborting function."},
+        dialect="durable",
+        role="workflow",
+        name="nightly",
+        status="cancelled",
+        error_message="DBOS Error 10: Workflow w-1 is cancelled. Aborting function.",
+    ),
+    case(
+        "weather.run",
+        {"operationType": "workflow"},
+        scope="dbos-tracer",
+        told={"status": "error"},
+        dialect="durable",
+        role="workflow",
+        name="weather.run",
+        status="cancelled",
+    ),
+    case(
+        "nightly",
+        {"operationType": "workflow"},
+        scope="dbos-tracer",
+        told={"status": "error"},
+        dialect="durable",
+        role="workflow",
+        name="nightly",
+        status="failed",
+        error_type="_OTHER",
+    ),
+    case(
+        "RunWorkflow:Nightly",
+        {"temporalWorkflowID": "w-1"},
+        scope="temporalio.contrib.opentelemetry._otel_interceptor",
+        dialect="durable",
+        role="workflow",
+        name="Nightly",
+    ),
+    case(
+        "StartWorkflow:Nightly",
+        {"temporalWorkflowID": "w-1"},
+        scope="temporalio.contrib.opentelemetry._otel_interceptor",
+        dialect="durable",
+        name="StartWorkflow:Nightly",
+    ),
+]
+
 CASES = [
     *GENAI,
     *ERRORS,
@@ -2675,6 +2778,7 @@ CASES = [
     *LANGWATCH,
     *OF_PLATFORMS,
     *OF_DISTRIBUTIONS,
+    *OF_ENGINES,
 ]
 
 
