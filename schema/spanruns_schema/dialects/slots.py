@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from spanruns_schema.dialects.dialect import BASE, Dialect
 from spanruns_schema.dialects.sql import quote
@@ -85,7 +85,7 @@ def _field_lists(dialects: Sequence[Dialect]) -> dict[str, list[str]]:
 
 def _merged(dialects: Sequence[Dialect], field: str) -> list[str]:
     """One order of a field's sources that is every dialect's order, `$span_name` last. A dialect that contradicts those
-    before it keeps its keys to itself (`dialect|=key`)."""
+    before it keeps its keys to itself (`dialect|=key`). What it begins with that no other reads anyway stands before everything."""
     lists = [[scoped(dialect, source) for source in dialect.fields.get(field, ())] for dialect in dialects]
     if "$span_name" not in lists[-1]:  # what is no name for all
         lists = [[_own(dialect, key) for key in keys] for dialect, keys in zip(dialects, lists, strict=True)]
@@ -100,7 +100,12 @@ def _merged(dialects: Sequence[Dialect], field: str) -> list[str]:
             more = _rules(own, base)
             found = _ordered([*order, *own], [*rules, *more])
         order, rules = found, [*rules, *more]
-    return order
+    first = [key for own in lists for key in takewhile(_is_own, own)]
+    return sorted(order, key=lambda key: key not in first)
+
+
+def _is_own(key: str) -> bool:
+    return "|" in key and not key.endswith("$span_name")
 
 
 def _own(dialect: Dialect, source: str) -> str:
@@ -160,6 +165,8 @@ def _uses(dialects: Sequence[Dialect], lists: dict[str, list[str]]) -> dict[str,
 
 def scoped(dialect: Dialect, source: str) -> str:
     """The source, tied to its dialect (`dialect|source`) where it would mean something else in others."""
+    if source.startswith("="):
+        return f"{dialect.name}|{source}"
     bare = "." not in source.partition("#")[0]
     if source.startswith("$") or (dialect.name == BASE and not bare):
         return source
