@@ -47,7 +47,8 @@ def _went_on(groups: Groups, own: Columns, status: NDArray[np.uint8]) -> Bools:
 def _own_status(groups: Groups, calls: Calls) -> NDArray[np.uint8]:
     """Each head's status: its own word, else that of a span folded into it, else what its last step was, at its end.
 
-    That is of one without an answer: cancelled when its last call or inner run was; an agent failed when its model or its own step did.
+    That is of one without an answer: cancelled when its last call or inner run was; an agent failed when its model or its own step did,
+    and when what it answers is the error of that.
     """
     own, tree = groups.spans.facts, groups.tree
     status = own["status"].copy()
@@ -81,7 +82,10 @@ def _own_status(groups: Groups, calls: Calls) -> NDArray[np.uint8]:
 
     if len(failed):
         heads = ended_by(failed)
-        heads = heads[~answered[heads] & ~tree.is_workflow[heads]]
+        passed_on = (own["status"][failed] == Status.FAILED) & (own["said_size"][failed] > 0)
+        passed_on &= own["said_size"][failed] == own["said_size"][tree.owner[failed]]  # as long: the text itself is not read here
+        unanswered = ~answered[heads] | np.isin(heads, ended_by(failed[passed_on]))
+        heads = heads[unanswered & ~tree.is_workflow[heads]]
         status[heads] = Status.FAILED
     while len(cancelled):  # and with a run the one around it
         cancelled = ended_by(cancelled)

@@ -372,6 +372,13 @@ def test_a_model_call_that_ended_with_a_cancelled_step(outline: str, status: Sta
         ("run a\n  tool u ended_us=1750000000200000\n    run b status=3", Status.SUCCESS),
         ("run a\n  model m status=2", Status.FAILED),
         ("run a has_output=1\n  model m status=2", Status.SUCCESS),
+        ("run a has_output=1 said_size=9\n  model m status=2 said_size=9", Status.FAILED),  # answers with the error
+        ("run a has_output=1 said_size=9\n  model m status=2 said_size=8", Status.SUCCESS),
+        ("run a has_output=1 said_size=9\n  model m status=2 said_size=9\n  model m", Status.SUCCESS),
+        ("run a has_output=1 said_size=9\n  tool t status=2 said_size=9", Status.SUCCESS),
+        ("run a has_output=1 said_size=9\n  model m has_output=1 said_size=9\n    model m status=2", Status.SUCCESS),
+        ("workflow w has_output=1 said_size=9\n  model m status=2 said_size=9", Status.SUCCESS),
+        ("run a status=1 has_output=1 said_size=9\n  model m status=2 said_size=9", Status.SUCCESS),
         ("run a status=1\n  model m status=2", Status.SUCCESS),
         ("workflow w\n  model m status=2", Status.SUCCESS),
         ("run a\n  model m status=2\n  model m", Status.SUCCESS),
