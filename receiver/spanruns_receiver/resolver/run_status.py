@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from spanruns_receiver.resolver.call_outcome import Calls
 from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role, Status
 from spanruns_receiver.resolver.groups import LATE_US, Groups
+from spanruns_receiver.resolver.tree import Tree
 from spanruns_receiver.resolver.walk import nearest
 
 
@@ -85,8 +86,10 @@ def _own_status(groups: Groups, calls: Calls) -> NDArray[np.uint8]:
 
     if len(failed) or len(raised):
         heads = np.union1d(ended_by(failed, last), ended_by(raised, last_model))
-        passed_on = (own["status"][failed] == Status.FAILED) & (own["said_size"][failed] > 0)
-        passed_on &= own["said_size"][failed] == own["said_size"][tree.owner[failed]]  # as long: the text itself is not read here
+        # An answer that is as long as an error is that error: the texts themselves are not read here.
+        said = own["said_size"]
+        passed_on = (said[failed] > 0) & (said[failed] == said[tree.owner[failed]])
+        passed_on &= own["status"][failed] == Status.FAILED
         unanswered = ~answered[heads] | np.isin(heads, ended_by(failed[passed_on], last))
         heads = heads[unanswered & ~tree.is_workflow[heads]]
         status[heads] = Status.FAILED
