@@ -103,6 +103,8 @@ _FACT = [
     ("has_run_id", "u1", "(run_id != '')::UInt8"),
     ("has_input", "u1", "(input_size > 0)::UInt8"),
     ("has_output", "u1", "(output_size > 0)::UInt8"),
+    # How long what it ends with is: its error's message, or its answer. Lengths are read without the texts.
+    ("said_size", "<u8", "if(error_message = '', output_size, length(error_message))"),
     ("content_size", "<u4", f"(least(input_size, {CONTENT_LIMIT}) + least(output_size, {CONTENT_LIMIT}))::UInt32"),
     ("started_us", "<i8", "toUnixTimestamp64Micro(started_at)"),
     ("ended_us", "<i8", "toUnixTimestamp64Micro(ended_at)"),

@@ -218,7 +218,7 @@ def _narrow(table: Table, now_us: int) -> Columns:
     trace_key = trace_id.keys()
     role = table["role"].among(ROLES)
     given, name = table["parent_run_id"], table["name"]
-    answer, asked = table["response_id"], table["tool_call_id"]
+    answer, asked, message = table["response_id"], table["tool_call_id"], table["error_message"]
     same = np.where(answer.is_empty, np.where(asked.is_empty, 0, asked.keys()), answer.keys())
     columns = {
         "trace_key": trace_key,
@@ -238,6 +238,7 @@ def _narrow(table: Table, now_us: int) -> Columns:
         "has_run_id": ~run_id.is_empty,
         "has_input": table["input_size"] > 0,
         "has_output": table["output_size"] > 0,
+        "said_size": np.where(message.is_empty, table["output_size"], message.sizes),
         "content_size": np.minimum(table["input_size"], CONTENT_LIMIT)
         + np.minimum(table["output_size"], CONTENT_LIMIT),
         "started_us": table["started_at"],

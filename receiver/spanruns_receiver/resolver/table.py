@@ -55,6 +55,12 @@ class Texts:
         empty: Bools = self.end - self.start == 1
         return empty
 
+    @property
+    def sizes(self) -> Ints:
+        """How many bytes every string has, without its length before it, which takes a byte for each seven bits."""
+        whole = self.end - self.start
+        return whole - 1 - sum(whole > (1 << bits) + place for place, bits in enumerate((7, 14, 21), 1))
+
     def strings(self) -> list[str]:
         """All of them, decoded."""
         return [unpacked(text).decode(errors="replace") for text in self.packed(np.arange(len(self)))]

@@ -26,10 +26,11 @@ CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|keyboar
 """Types of errors that say so. With `GeneratorExit` Python closes a stream that nobody reads any more."""
 
 CANCELLED_TEXT = (
-    r"(?i)((^|: '?)((the|this) operation was aborted|request was aborted|context cancell?ed|abandoned stream|activity cancell?ed|"
-    r"DBOS Error 1[03]: .+ cancelled(\. Aborting function)?)\.?(['\x22]\})?|^(error: )?abort(ed)?)$"
+    r"(?i)((^|: '?)((the|this) operation was aborted|request was aborted|(context|activity|workflow|(child )?workflow execution) cancell?ed|"
+    r"abandoned stream|DBOS Error 1[03]: .+ cancelled(\. Aborting function)?)\.?([\x22']\})?|^(error: )?abort(ed)?)$"
 )
-"""What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
+"""What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's; of OpenAI Agents in Temporal
+none is told."""
 
 CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"
 """Exceptions that are no failure: LangGraph hands over to another agent, or asks a person, by raising one."""
@@ -54,8 +55,9 @@ GENERAL_TYPES = (
 )
 """Types that say less than one at the beginning of the message."""
 
-NO_VALUES = ("", "null", "<REDACTED>", "_OTHER")
-"""What stands in the place of an attribute's value that there is not; of `_OTHER`, an error's type, an event may know more."""
+NO_VALUES = ("", "null", "<REDACTED>", "_OTHER", '{"text":"","files":[]}')
+"""What stands in the place of an attribute's value that there is not; of `_OTHER`, an error's type, an event may know more. The last is
+what an agent of Mastra 0 answers that was aborted."""
 
 NO_CONTENTS = (*NO_VALUES, "{}", "[]")
 """The same of contents."""

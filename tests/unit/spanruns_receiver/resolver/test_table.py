@@ -54,6 +54,12 @@ def test_rows_are_taken(values: list[bytes], data: st.DataObject) -> None:
         assert spread.encoded() == b"".join(map(string, wanted))
 
 
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 16_383, 16_384, 70_000, 1 << 21])
+def test_sizes(size: int) -> None:
+    """The length before a string, which takes more bytes for a longer one, is not counted."""
+    assert column([b"x", b"y" * size]).sizes.tolist() == [1, size]
+
+
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 def test_columns_are_joined(parts: list[list[bytes]]) -> None:
     """One below the other, of one block or of several."""

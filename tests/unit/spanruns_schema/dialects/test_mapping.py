@@ -722,6 +722,16 @@ ERRORS = [
         error_type="20",
         error_message="This operation was aborted",
     ),
+    case(  # OpenAI Agents in Temporal
+        "invoke_agent cancelled",
+        {"gen_ai.operation.name": "invoke_agent"},
+        told={"status": "error", "message": "Error in agent run: {'error': 'Activity cancelled'}"},
+        dialect="genai",
+        role="run",
+        name="cancelled",
+        status="cancelled",
+        error_message="Error in agent run: {'error': 'Activity cancelled'}",
+    ),
     case(  # LangGraph in JavaScript
         "invoke_agent aborted",
         {"gen_ai.operation.name": "invoke_agent"},

@@ -130,7 +130,7 @@ def test_every_part_of_a_dialect() -> None:
         ),
         ranks=found.ranks,
         keys=found.keys,
-        no_values=(b"", b"null", b"<REDACTED>", b"_OTHER"),
+        no_values=(b"", b"null", b"<REDACTED>", b"_OTHER", b'{"text":"","files":[]}'),
         detected_keys={b"one.kind": 0},
         detected_scopes=((0, Patterns((), False, (b"one",), ())),),
         detected_names=(),
