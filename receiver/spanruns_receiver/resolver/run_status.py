@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from spanruns_receiver.resolver.call_outcome import Calls
 from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Role, Status, is_any
 from spanruns_receiver.resolver.groups import LATE_US, Groups
-from spanruns_receiver.resolver.tree import Tree
 from spanruns_receiver.resolver.walk import nearest
 
 
@@ -49,7 +48,7 @@ def _own_status(groups: Groups, calls: Calls) -> NDArray[np.uint8]:
     """Each head's status: its own word, else that of a span folded into it, else what its last step was, at its end.
 
     That is of one without an answer: cancelled when its last call or inner run was; an agent failed when its model or its own step did,
-    when what it answers is the error of that, and when a tool raised out of it.
+    and when what it answers is the error of that.
     """
     own, tree = groups.spans.facts, groups.tree
     status = own["status"].copy()
@@ -60,23 +59,20 @@ def _own_status(groups: Groups, calls: Calls) -> NDArray[np.uint8]:
     ill = ill[status[tree.run[ill]] == Status.UNSET]
     status[tree.run[ill]] = status[ill]
     inner = groups.heads[(tree.owner[groups.heads] >= 0) & (own["event"][groups.heads] == Event.NONE)]
-    is_failed = calls.rows["status"] == Status.FAILED
-    failed = np.concatenate([calls.node[is_failed & ~calls.is_tool], groups.failed_steps])
-    raised = _raised(own, tree, calls.node[is_failed & calls.is_tool])
+    failed = calls.node[(calls.rows["status"] == Status.FAILED) & ~calls.is_tool]
+    failed = np.concatenate([failed, groups.failed_steps])
     cancelled = calls.node[calls.rows["status"] == Status.CANCELLED]
     cancelled = np.concatenate([cancelled, inner[status[inner] == Status.CANCELLED]])
-    if len(cancelled) or len(failed) or len(raised):
+    if len(cancelled) or len(failed):
         # A generator's model call may be open around the tools that it asked for: it is no later step.
         around = nearest(tree.parent, tree.call >= 0)[cancelled]
         around = around[(around >= 0) & (own["role"][around] == Role.MODEL)]
         steps = calls.node[(tree.owner[calls.node] >= 0) & ~np.isin(calls.node, tree.call[around])]
         steps = np.concatenate([steps, inner])
-        last, last_model = np.zeros((2, len(own)), np.int64)
+        last = np.zeros(len(own), np.int64)
         np.maximum.at(last, tree.owner[steps], own["ended_us"][steps])
-        asked = steps[own["role"][steps] == Role.MODEL]
-        np.maximum.at(last_model, tree.owner[asked], own["ended_us"][asked])
 
-    def ended_by(step: Ints, last: Ints) -> Ints:
+    def ended_by(step: Ints) -> Ints:
         """The runs around these steps that ended with them and do not say how."""
         head = tree.owner[step]
         at_end = (head >= 0) & (own["ended_us"][step] >= np.maximum(last[head], own["ended_us"][head] - LATE_US))
@@ -84,33 +80,20 @@ def _own_status(groups: Groups, calls: Calls) -> NDArray[np.uint8]:
         found: Ints = np.unique(head[at_end & (status[head] == Status.UNSET)])
         return found
 
-    if len(failed) or len(raised):
-        heads = np.union1d(ended_by(failed, last), ended_by(raised, last_model))
+    if len(failed):
+        heads = ended_by(failed)
         # An answer that is as long as an error is that error: the texts themselves are not read here.
         said = own["said_size"]
         passed_on = (said[failed] > 0) & (said[failed] == said[tree.owner[failed]])
         passed_on &= own["status"][failed] == Status.FAILED
-        unanswered = ~answered[heads] | np.isin(heads, ended_by(failed[passed_on], last))
+        unanswered = ~answered[heads] | np.isin(heads, ended_by(failed[passed_on]))
         heads = heads[unanswered & ~tree.is_workflow[heads]]
         status[heads] = Status.FAILED
     while len(cancelled):  # and with a run the one around it
-        cancelled = ended_by(cancelled, last)
+        cancelled = ended_by(cancelled)
         cancelled = cancelled[~answered[cancelled]]
         status[cancelled] = Status.CANCELLED
     return np.asarray(status[groups.heads], np.uint8)
-
-
-def _raised(own: Columns, tree: Tree, tool: Ints) -> Ints:
-    """Those of failed tool calls out of which the error went on, to nobody's knowledge: their own spans failed, and have arguments, but not
-    what a model would be told of it, their result. An agent that asks its model again overcame it all the same."""
-    if not len(tool):
-        return tool
-    told = own["has_output"] > 0
-    told[tree.call[told & (tree.call >= 0)]] = True
-    says = (own["status"][tool] == Status.FAILED) & (own["has_input"][tool] > 0) & ~told[tool]
-    asks = np.isin(tree.owner[tool], tree.owner[own["role"] == Role.MODEL])
-    found: Ints = tool[says & asks & (tree.owner[tool] >= 0)]
-    return found
 
 
 def _events(runs: Columns, groups: Groups) -> None:

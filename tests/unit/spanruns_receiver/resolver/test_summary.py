@@ -308,31 +308,6 @@ def test_a_tool_that_its_agent_no_longer_waited_for(outline: str, status: Status
     assert calls["status"][calls["is_tool"] > 0].tolist() == [status]
 
 
-RAISED = "run a ended_us=1750000000120000\n  model m ended_us=1750000000020000\n  tool t has_input=1 status=2"
-
-
-@pytest.mark.parametrize(
-    ("outline", "status"),
-    [
-        (RAISED, Status.FAILED),
-        (RAISED + "\n  tool u ended_us=1750000000110000", Status.FAILED),  # was called together with it
-        (RAISED + " has_output=1", Status.SUCCESS),  # the model may have been told
-        (RAISED + "\n    tool t has_output=1", Status.SUCCESS),
-        (RAISED + "\n  model m", Status.SUCCESS),  # and was
-        (RAISED.replace(" has_input=1", ""), Status.SUCCESS),  # an emitter that tells no contents
-        (RAISED.replace(" status=2", "\n    tool t shadow status=2"), Status.SUCCESS),  # an error that the tool handled
-        (RAISED.replace("  model m ended_us=1750000000020000\n", ""), Status.SUCCESS),  # nobody asked for its answer
-        (RAISED.replace("run a", "run a has_output=1"), Status.SUCCESS),
-        (RAISED.replace("run a", "run a status=1"), Status.SUCCESS),
-        (RAISED.replace("run a", "workflow a"), Status.SUCCESS),
-        (RAISED.replace("120000", "900000"), Status.SUCCESS),  # the run went on
-    ],
-)
-def test_a_tool_that_raised_out_of_its_run(outline: str, status: Status) -> None:
-    """The run failed that ended with it, if no model can have been told."""
-    assert resolve(facts_of(outline)).runs["status"].tolist() == [status]
-
-
 UNHEARD = "run a\n  model m has_output=1\n  model - ended_us=1750000000101000"
 
 
