@@ -8,12 +8,15 @@ they are, while both are open, when
 - they are runs of one name, or calls of one kind and name, with the same run or tool call around them, and no id says otherwise. The date
   at the end of a model's name does not count: the one asks for `gpt-5`, the other was answered by `gpt-5-2026-01-31`.
 
-A call that hangs further out than another one of its name, but lies within it in time, is that one (`_astray`). A workflow that is empty
-because what it stands around was found in another's tree is that one's wrapper (`_hollow`).
+A call that hangs further out than another one of its name, but lies within it in time, is that one, and so is a run with nothing in it
+that has the time and the name of another one, further out or further in (`_astray`). A workflow that is empty because what it stands around
+was found in another's tree is that one's wrapper (`_hollow`).
+
+Of several that are open at once the one is taken that ends next to it: callbacks tell of parallel calls in any order.
 
 A generator's span may be over before the call that it makes begins: two model calls below one span, of one name and the same usage, are one
 also when the second begins right after the first. A generator that was over knows no usage: where it and the call after it are the only two
-below their span, they are one, too.
+below their span, they are one, too. So are a run that was over with nothing in it and the one of its name right after it.
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ from functools import cached_property
 
 import numpy as np
 
-from spanruns_receiver.resolver.adrift import is_call
-from spanruns_receiver.resolver.columns import Columns, Event, Ints, Keys, Role, Status, is_any
+from spanruns_receiver.resolver.adrift import INSTANT_US, is_call
+from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Keys, Role, Status, is_any
 from spanruns_receiver.resolver.joins import are_in
 from spanruns_receiver.resolver.walk import on_cycles
 
@@ -33,10 +36,10 @@ MOST_OPEN = 64
 """Calls of one name that are open at once among which the one is looked for that another scope's span stands for."""
 
 MOST_RUNS = 64
-"""Runs inside each other that are looked through for those which two spans of one model call have in common."""
+"""Runs, and calls, inside each other that are looked through for those which two spans have in common."""
 
 SOON_US = 10_000
-"""A generator's span and the call that it makes lie at most so far apart; they were seen half a millisecond apart."""
+"""A generator's span and the call, or the run, that it makes lie at most so far apart; they were seen half a millisecond apart."""
 
 LAZY_US = 1_000_000
 """The same where no usage tells, but nothing else is there: a client that is made for its first call took half a second."""
@@ -88,14 +91,15 @@ def _seen_twice(facts: Columns, standing: Standing, heads: Ints) -> Found:
     """What stands beside something that began before it."""
     role, things = standing.role, _Things(facts, standing)
     pairs, runs = np.full(len(role), -1, np.int64), np.full(len(role), -1, np.int64)
-    node, same = things.shown_twice(heads, _names(facts, heads, standing))
-    pairs[node] = same
-    node, same = things.shown_twice(heads, _usages(facts, heads, standing), SOON_US)
-    pairs[node] = np.where(pairs[node] < 0, same, pairs[node])
-    node, same = things.shown_twice(heads, _pairs(facts, heads, standing), LAZY_US)
-    has_failed = facts["status"] == Status.FAILED
-    over = (facts["output_tokens"][same] == 0) & (has_failed[node] | ~has_failed[same])
-    pairs[node[over]] = np.where(pairs[node[over]] < 0, same[over], pairs[node[over]])
+    for node, same in (
+        things.shown_twice(heads, _names(facts, heads, standing, facts["name_key"])),
+        _told_within(facts, standing, heads, things),
+        _nameless(facts, standing, heads, things),
+        things.shown_twice(heads, _usages(facts, heads, standing), SOON_US),
+        _unused(facts, standing, heads, things),
+        _unfilled(facts, standing, heads, things),
+    ):
+        pairs[node] = np.where(pairs[node] < 0, same, pairs[node])
     node, same = things.shown_twice(heads, _answers(facts, heads, standing))
     pairs[node] = same
     owner = np.where(standing.run >= 0, standing.stands_for[standing.run], -1)
@@ -110,20 +114,78 @@ def _seen_twice(facts: Columns, standing: Standing, heads: Ints) -> Found:
     return Found(told, pairs[told])
 
 
-def _astray(facts: Columns, standing: Standing, heads: Ints) -> Found:
-    """Calls that were made inside another one's, to judge by time and name, but whose span hangs further out.
+def _told_within(facts: Columns, standing: Standing, heads: Ints, things: _Things) -> tuple[Ints, Ints]:
+    """Model calls, as of `shown_twice`, where a span has no name but that which one inside it knows."""
+    name, stands = facts["name_key"], standing.stands_for
+    inner = np.flatnonzero((standing.role == Role.MODEL) & (name != 0) & (name[stands] == 0))
+    if not len(inner):
+        return inner, inner
+    models, name = heads[standing.role[heads] == Role.MODEL], name.copy()
+    name[stands[inner]] = name[inner]
+    return things.shown_twice(models, np.where(name[models] == 0, np.uint64(0), _names(facts, models, standing, name)))
 
-    Callbacks give no context to what is called: a decorated tool, a client's own span, belong to the outer run then, or to none.
+
+def _nameless(facts: Columns, standing: Standing, heads: Ints, things: _Things) -> tuple[Ints, Ints]:
+    """Failed model calls, as of `shown_twice`, of which only one of the two spans knows the name: what got no answer may tell none."""
+    failed = heads[(standing.role[heads] == Role.MODEL) & (facts["status"][heads] == Status.FAILED)]
+    within, is_nameless = _within(facts, failed, standing), facts["name_key"] == 0
+    failed = failed[are_in(within, within[is_nameless[failed]])]
+
+    def order(first: int, second: int) -> tuple[int, int] | None:
+        return (second, first) if is_nameless[first] != is_nameless[second] else None
+
+    groups = _groups(facts, failed, _within(facts, failed, standing))
+    pairs = [pair for group in groups for pair in things.among(group, 0, order)]
+    node, same = np.array(pairs, np.int64).reshape(-1, 2).T
+    return node, same
+
+
+def _unused(facts: Columns, standing: Standing, heads: Ints, things: _Things) -> tuple[Ints, Ints]:
+    """Model calls, as of `shown_twice`, and the one before each that was over and knows no usage; nothing else is below their span."""
+    node, same = things.shown_twice(heads, _pairs(facts, heads, standing), LAZY_US)
+    has_failed = facts["status"] == Status.FAILED
+    over = (facts["output_tokens"][same] == 0) & (has_failed[node] | ~has_failed[same])
+    return node[over], same[over]
+
+
+def _unfilled(facts: Columns, standing: Standing, heads: Ints, things: _Things) -> tuple[Ints, Ints]:
+    """Runs, as of `shown_twice`, and the one before each that was over with nothing in it."""
+    name, is_empty = facts["name_key"], _are_empty(standing, heads)
+    runs = heads[(standing.role[heads] == Role.RUN) & are_in(name[heads], name[is_empty])]
+    node, same = things.shown_twice(runs, _names(facts, runs, standing, name), SOON_US)
+    over = is_empty[same]
+    return node[over], same[over]
+
+
+def _astray(facts: Columns, standing: Standing, heads: Ints) -> Found:
+    """Calls that were made inside another one's, to judge by time and name, but whose span hangs further out; and runs with nothing in
+    them that another one's hang elsewhere.
+
+    Callbacks give no context to what is called: a decorated tool, a client's own span, belong to the outer run then, or to none. Who does
+    not know which agent asked which one has them all below the workflow, or one below the other.
     """
-    role = standing.role
-    heads = heads[is_call(role[heads]) & (facts["name_key"][heads] != 0)]
+    role, name = standing.role, facts["name_key"]
+    is_empty = _are_empty(standing, heads)
+    may_be = is_call(role[heads]) | ((role[heads] == Role.RUN) & are_in(name[heads], name[is_empty]))
+    heads = heads[may_be & (name[heads] != 0)]
     if not len(heads):
         return Found(heads, heads)
     things = _Things(facts, standing)
-    key = (facts["trace_key"][heads] * _MIX + role[heads].astype(np.uint64)) * _MIX_TOO + facts["name_key"][heads]
-    pairs = [pair for group in _groups(facts, heads, key) for pair in things.among(group, 0, _Further(facts, standing))]
+    key = (facts["trace_key"][heads] * _MIX + role[heads].astype(np.uint64)) * _MIX_TOO + name[heads]
+    order = _Elsewhere(facts, standing, is_empty)
+    pairs = [pair for group in _groups(facts, heads, key) for pair in things.among(group, 0, order)]
     node, same = np.array(pairs, np.int64).reshape(-1, 2).T
     return Found(node, same)
+
+
+def _are_empty(standing: Standing, heads: Ints) -> Bools:
+    """Of all nodes: which are runs, among these heads, without any run or call in them."""
+    found = np.zeros(len(standing.role), bool)
+    found[heads[standing.role[heads] == Role.RUN]] = True
+    inner = heads[standing.run[heads] >= 0]
+    around = standing.stands_for[standing.run[inner]]
+    found[around[around != inner]] = False
+    return found
 
 
 def _hollow(facts: Columns, standing: Standing, heads: Ints) -> Found:
@@ -145,17 +207,27 @@ def _hollow(facts: Columns, standing: Standing, heads: Ints) -> Found:
     return Found(np.array(list(found), np.int64), np.array(list(found.values()), np.int64))
 
 
-class _Further:
-    """Whether a call lies within another one in time, and its run further out."""
+class _Elsewhere:
+    """Which of two that have a name in common is inside the other: the one that hangs further out, of runs the one that is empty."""
 
-    def __init__(self, facts: Columns, standing: Standing) -> None:
-        self._ended, self._standing = facts["ended_us"], standing
+    def __init__(self, facts: Columns, standing: Standing, is_empty: Bools) -> None:
+        self._started, self._ended = facts["started_us"], facts["ended_us"]
+        self._standing, self._is_empty = standing, is_empty
 
-    def __call__(self, thing: _Thing, node: int) -> bool:
-        if self._ended[node] > thing.ended:
-            return False
-        inner, outer = _runs_around(self._standing, thing.first), _runs_around(self._standing, node)
-        return len(outer) < len(inner) < MOST_RUNS and inner[: len(outer)] == outer
+    def __call__(self, first: int, second: int) -> tuple[int, int] | None:
+        """The outer and the inner one, of runs the empty and the other one; None where neither is inside the other."""
+        outer, inner = (_around_all(self._standing, self._standing.around, node) for node in (first, second))
+        if len(outer) > len(inner):
+            first, second, outer, inner = second, first, inner, outer
+        if not len(outer) < len(inner) < MOST_RUNS or inner[: len(outer)] != outer or inner[len(outer)] == first:
+            return None
+        if self._standing.role[first] == Role.RUN:
+            if not self._is_empty[first]:
+                first, second = second, first
+            if not self._is_empty[first]:
+                return None
+        is_within = self._started[first] + INSTANT_US > self._started[second]
+        return (first, second) if is_within and self._ended[first] < self._ended[second] + INSTANT_US else None
 
 
 def adopted(parent: Ints, found: Found) -> Ints:
@@ -204,9 +276,9 @@ def _answers(facts: Columns, heads: Ints, standing: Standing) -> Keys:
     return np.where(key == 0, key, key * _MIX + within)
 
 
-def _names(facts: Columns, heads: Ints, standing: Standing) -> Keys:
-    """What the same name within one run or tool call may say is the same; of models also none. 0 for what has none."""
-    name, role = facts["name_key"][heads], standing.role[heads]
+def _names(facts: Columns, heads: Ints, standing: Standing, names: Keys) -> Keys:
+    """What the same one of these names within one run or tool call may say is the same; of models also none. 0 for what has none."""
+    name, role = names[heads], standing.role[heads]
     kinds = np.zeros(len(Role), np.uint64)
     kinds[list(_KIND)] = list(_KIND.values())
     key = (_within(facts, heads, standing) * _MIX + kinds[role]) * _MIX_TOO + name
@@ -263,8 +335,8 @@ class _Thing:
             return False
         return not (self.ids and other.ids) or not self.ids.isdisjoint(other.ids)
 
-    def add(self, other: _Thing) -> None:
-        self.last = other.last
+    def add(self, other: _Thing, first: int = -1) -> None:
+        self.first, self.last = self.first if first < 0 else first, other.last
         self.scopes |= other.scopes
         self.ids |= other.ids
         self.ended = max(self.ended, other.ended)
@@ -299,9 +371,9 @@ class _Things:
         return np.concatenate([second[same], more[:, 0]]), np.concatenate([first[same], more[:, 1]])
 
     def among(
-        self, group: list[int], gap_us: int, fits: Callable[[_Thing, int], bool] | None = None
+        self, group: list[int], gap_us: int, order: Callable[[int, int], tuple[int, int] | None] | None = None
     ) -> Iterator[tuple[int, int]]:
-        """Pairs as of `shown_twice` in one group, those that fit."""
+        """Pairs as of `shown_twice` in one group, those that `order` puts in one: which is the same as which."""
         things: list[_Thing] = []
         passed: dict[int, int] = {}  # by scope, how many of the first are over or were told of by it
         began, scopes = self._lists["started_us"], self._lists["scope_key"]
@@ -311,12 +383,19 @@ class _Things:
             while at < len(things) and (scope in things[at].scopes or things[at].ended + gap_us <= started):
                 at += 1
             passed[scope] = at
-            for other in things[at : at + MOST_OPEN]:
-                is_open = other.ended + gap_us > started
-                if is_open and other.may_be(thing) and (fits is None or fits(other, node)):
+            near = [other for other in things[at : at + MOST_OPEN] if other.ended + gap_us > started]
+            near = [other for other in near if other.may_be(thing)]
+            near.sort(key=lambda other: (max(abs(other.ended - thing.ended), INSTANT_US), other.ended))
+            for other in near:
+                if order is None:
                     yield node, other.last
                     other.add(thing)
-                    break
+                elif pair := order(other.first, node):
+                    yield pair
+                    other.add(thing, pair[1])
+                else:
+                    continue
+                break
             else:
                 things.append(thing)
 
@@ -346,13 +425,18 @@ def _deeper(standing: Standing, node: int, same: int) -> tuple[int, int]:
 
 def _runs_around(standing: Standing, node: int) -> list[int]:
     """The nearest runs around a node, the outermost first."""
+    return _around_all(standing, standing.run, node)
+
+
+def _around_all(standing: Standing, above: Ints, node: int) -> list[int]:
+    """What stands around a node by these pointers, the outermost first."""
     found: list[int] = []
-    at = int(standing.run[node])
+    at = int(above[node])
     while at >= 0 and len(found) < MOST_RUNS:
-        run = int(standing.stands_for[at])
-        if run != node and (not found or found[-1] != run):
-            found.append(run)
-        at = int(standing.run[at])
+        around = int(standing.stands_for[at])
+        if around != node and (not found or found[-1] != around):
+            found.append(around)
+        at = int(above[at])
     return found[::-1]
 
 

@@ -11,10 +11,12 @@ Rules (docs/decisions/0002-resolver.md says why):
 - a nameless agent is a workflow when a named agent runs below it and it makes no calls before or after that one, else a run; one that
   makes no calls inside an agent that makes some is a step of that one;
 - a run directly inside a run of the same name is that run; a run under a tool call is a run of its own;
+- a workflow in one of its name, of one scope, is that one if no run of this scope stands between them;
 - a workflow above exactly one run is folded into it, with the calls that it makes itself, unless it works as an agent does: calls a model
   and tools while that run is not under way; above several or none it is itself a run;
 - a root without any run, but with calls below, makes a run;
 - a call directly inside a call of its kind is the same call: tools when they have the same name or the inner one is a shadow, models always;
+- a model call around several answered ones, one after the other, that another instrumentation saw is none: those are the calls;
 - what several instrumentations saw side by side is one thing too (`beside.py`);
 - what began after the span around it had ended, having made its calls, is not part of it: a context was left behind;
 - an agent beside the one whose tool asked it, in the time of that call, hangs below the call;
@@ -29,7 +31,7 @@ import numpy as np
 
 from spanruns_receiver.resolver.adrift import asked_beside, is_call
 from spanruns_receiver.resolver.beside import Found, Standing, adopted, same_things
-from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Keys, Role, is_any
+from spanruns_receiver.resolver.columns import Bools, Columns, Event, Ints, Keys, Role, Status, is_any
 from spanruns_receiver.resolver.lost import Places, lost, orphaned, with_runs
 from spanruns_receiver.resolver.nodes import Nodes, Part
 from spanruns_receiver.resolver.walk import nearest, roots, settle
@@ -154,6 +156,10 @@ def _settled_roles(nodes: Nodes, parent: Ints) -> Ints:
     step = role == Role.STEP
     chain = (role == Role.CHAIN) | step
     around = nearest(parent, role != Role.NONE)
+    wrapper = _around_calls(nodes.facts, role, around)
+    if wrapper.any():
+        role[wrapper] = Role.NONE
+        around = nearest(parent, role != Role.NONE)
     outermost = (around < 0) & nodes.is_root[roots(parent)]
     shadow = (role == Role.TOOL) & nodes.facts["is_shadow"].astype(bool)
     asked = _asked_agents(role, parent, (chain | shadow) & (around >= 0) & (role[np.maximum(around, 0)] == Role.TOOL))
@@ -174,6 +180,23 @@ def _settled_roles(nodes: Nodes, parent: Ints) -> Ints:
         role[agent] = np.where(has_inner[agent] & ~beyond[agent], Role.WORKFLOW, Role.RUN)
         role[step] = Role.NONE
     return role
+
+
+def _around_calls(facts: Columns, role: Ints, around: Ints) -> Bools:
+    """Model spans that are none: around several calls one after the other that another instrumentation saw get their answers.
+
+    One that is made for another version of a framework may take the span of an agent for that of its call.
+    """
+    model, found = role == Role.MODEL, np.zeros(len(role), bool)
+    inner = np.flatnonzero(model & (around >= 0) & (facts["output_tokens"] > 0) & (facts["status"] != Status.FAILED))
+    outer, scope = around[inner], facts["scope_key"]
+    inner = inner[model[outer] & (scope[inner] != scope[outer])]
+    order = np.lexsort((facts["started_us"][inner], scope[inner], around[inner]))
+    first, second = inner[order][:-1], inner[order][1:]
+    after = (around[first] == around[second]) & (scope[first] == scope[second])
+    after &= facts["started_us"][second] >= facts["ended_us"][first]
+    found[around[second[after]]] = True
+    return found
 
 
 def _beyond(facts: Columns, calls: Bools, above: Ints, only: Ints, below: Ints) -> Bools:
@@ -215,15 +238,24 @@ def _fold(facts: Columns, role: Ints, around: Ints, above: Ints, name: Keys) -> 
     same[same] = name[same] == name[inside[same]]
     # A graph may have a part of its own name; what two instrumentations call so is one.
     both = np.where(same, is_workflow & is_workflow[inside] & (facts["scope_key"] != facts["scope_key"][inside]), False)
-    same &= both | is_run[inside]
-    fold = np.where(same, inside, itself)
-    fold = settle(fold)
+    named, same = same & is_run, same & (both | is_run[inside])
+    fold = settle(np.where(same, inside, itself))
+    # What is around it may be a workflow that was found to be that run.
+    if (named & ~same & is_run[fold[inside]]).any():
+        same |= named & is_run[fold[inside]]
+        fold = settle(np.where(same, inside, itself))
     inside = np.where(same, -1, np.where(inside >= 0, fold[inside], -1))
     wrapper = is_workflow & ~same
-    below, only = _runs_below(np.flatnonzero(is_run & ~same), inside, wrapper)
+    runs = np.flatnonzero(is_run & ~same)
+    below, only = _runs_below(runs, inside, wrapper)
     outer = np.where(inside >= 0, inside, 0)
     nested = wrapper & (inside >= 0) & wrapper[outer]
     repeats = nested & ((below[outer] == below) | ((below == 0) & (below[outer] == 1)))
+    one_scope = nested & ~repeats & (name != 0) & (name == name[outer])
+    one_scope &= facts["scope_key"] == facts["scope_key"][outer]
+    if one_scope.any():
+        own, _ = _runs_below(runs, inside, wrapper, facts["scope_key"])
+        repeats |= one_scope & (own[outer] == own)
     one = wrapper & (below == 1)
     outermost, works = settle(np.where(repeats, inside, itself)), np.zeros(len(role), bool)
     works[outermost[_at_work(facts, role, around, only, one)]] = True
@@ -251,8 +283,8 @@ def _at_work(facts: Columns, role: Ints, around: Ints, only: Ints, wrapper: Bool
     return found
 
 
-def _runs_below(runs: Ints, inside: Ints, workflow: Bools) -> tuple[Ints, Ints]:
-    """How many runs each workflow has below it through workflows only, and one of them."""
+def _runs_below(runs: Ints, inside: Ints, workflow: Bools, scope: Keys | None = None) -> tuple[Ints, Ints]:
+    """How many runs each workflow has below it through workflows only, and one of them; with `scope`, of those of its own scope."""
     below, only = np.zeros(len(inside), np.int64), np.full(len(inside), -1, np.int64)
     at, run = inside[runs], runs
     while True:
@@ -261,8 +293,9 @@ def _runs_below(runs: Ints, inside: Ints, workflow: Bools) -> tuple[Ints, Ints]:
         at, run = at[on], run[on]
         if not len(at):
             return below, only
-        np.add.at(below, at, 1)
-        only[at] = run
+        own = slice(None) if scope is None else scope[run] == scope[at]
+        np.add.at(below, at[own], 1)
+        only[at[own]] = run[own]
         at = inside[at]
 
 

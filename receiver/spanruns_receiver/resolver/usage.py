@@ -15,7 +15,7 @@ Prices = NDArray[np.void]
 
 def fill_usage(rows: Columns, node: Ints, own: Columns, tree: Tree, sent_parent: Ints) -> None:
     """A model call's tokens and cost: its own, else those of the spans that repeat it, each counted once."""
-    is_model = own["role"] == Role.MODEL
+    is_model = (own["role"] == Role.MODEL) & (tree.call >= 0)
     seen_by = _seen_by(tree, sent_parent)
     told = [name for name in CALL_TOKENS if own[name].any()]
     has_tokens = is_model & np.any([own[name] > 0 for name in (told or TOKENS)], axis=0)

@@ -216,6 +216,165 @@ TREES = {
         """,
         ["run", "run under 1", "call of 2", "call of 2", "repeats 3", "repeats 4", "call of 1"],
     ),
+    "a tool whose span without context ends an instant later, or begins before": (
+        f"""
+        run nightly scope_key=1
+          run weather scope_key=2
+            tool get scope_key=2 ended_us={START_US + 50_000}
+            tool get scope_key=2 started_us={START_US + 60_000} ended_us={START_US + 90_000}
+          tool get scope_key=1 ended_us={START_US + 51_000}
+          tool get scope_key=1 started_us={START_US + 59_000} ended_us={START_US + 91_000}
+        """,
+        ["run", "run under 1", "call of 2", "call of 2", "repeats 3", "repeats 4"],
+    ),
+    "calls that hang in a tool call instead of the agent that it asked": (
+        f"""
+        run boss scope_key=1
+          tool ask scope_key=1
+            run helper scope_key=1
+              model gpt scope_key=1 ended_us={START_US + 50_000}
+              tool add scope_key=1 ended_us={START_US + 60_000}
+            model gpt scope_key=2 ended_us={START_US + 51_000}
+            tool add scope_key=2 ended_us={START_US + 59_000}
+          tool ask scope_key=1
+            run helper scope_key=1
+              model gpt scope_key=1 ended_us={START_US + 52_000}
+            model gpt scope_key=2 ended_us={START_US + 53_000}
+        """,
+        [
+            *("run", "call of 1", "run under 1", "call of 3", "call of 3", "repeats 4", "repeats 5"),
+            *("call of 1", "run under 1", "call of 9", "repeats 10"),
+        ],
+    ),
+    "agents that are told of below the workflow, where another one knows which tool asked them": (
+        f"""
+        none request
+          workflow flow scope_key=1
+            run boss scope_key=1
+              tool ask scope_key=1
+                run helper scope_key=1
+                  model gpt scope_key=1 same_key=5
+                  tool add scope_key=1
+          workflow flow scope_key=2
+            run boss scope_key=2
+            tool ask scope_key=2 ended_us={START_US + 105_000}
+            run helper scope_key=2
+            model gpt scope_key=2 same_key=5
+            tool add scope_key=2
+        """,
+        [
+            *("nothing", "part of 3", "run", "call of 3", "run under 3", "call of 5", "call of 5"),
+            *("part of 3", "part of 3", "repeats 4", "part of 5", "repeats 6", "repeats 7"),
+        ],
+    ),
+    "an agent below the one that handed over to it, whose calls are in another's tree": (
+        f"""
+        workflow flow scope_key=1
+          run first scope_key=1 ended_us={START_US + 50_000}
+            model gpt scope_key=1
+          run second scope_key=1 started_us={START_US + 60_000} ended_us={START_US + 90_000}
+            model gpt scope_key=1 started_us={START_US + 61_000}
+          run first scope_key=2 ended_us={START_US + 50_000}
+            run second scope_key=2 started_us={START_US + 60_000} ended_us={START_US + 90_000}
+            run third scope_key=2
+        """,
+        [
+            *("workflow", "run under 1", "call of 2", "run under 1", "call of 4"),
+            *("part of 2", "part of 4", "run under 2"),
+        ],
+    ),
+    "a run that was over before what it does began": (
+        f"""
+        none request
+          run weather scope_key=1 ended_us={START_US + 2_500}
+          run weather scope_key=2
+            model gpt scope_key=2
+          run other scope_key=1 ended_us={START_US + 5_500}
+            model gpt scope_key=1 ended_us={START_US + 5_400}
+          run other scope_key=2
+            model gpt scope_key=2
+          run late scope_key=1 ended_us={START_US + 8_500}
+          run late scope_key=2 started_us={START_US + 50_000}
+        """,
+        [
+            *("nothing", "run", "part of 2", "call of 2", "run", "call of 5", "run", "call of 7"),
+            *("run", "run"),
+        ],
+    ),
+    "failed calls of which one span knows the model": (
+        """
+        run weather scope_key=1
+          model gpt scope_key=1 status=2
+          model - scope_key=2 status=2
+            model gpt scope_key=3 status=2
+          model claude scope_key=4 status=2
+          tool get scope_key=1
+            model gpt scope_key=1
+            model - scope_key=2
+        """,
+        ["run", "call of 1", "repeats 2", "repeats 2", "call of 1", "call of 1", "call of 1", "call of 1"],
+    ),
+    "a span around several answered calls is no call, around one it is": (
+        f"""
+        run weather scope_key=1
+          model gpt scope_key=2 output_tokens=9
+            model gpt scope_key=3 output_tokens=7 ended_us={START_US + 4_000}
+            tool get scope_key=1
+            model gpt scope_key=3 output_tokens=9 ended_us={START_US + 9_000}
+          model gpt scope_key=2 output_tokens=9
+            model gpt scope_key=3 status=2 ended_us={START_US + 8_000}
+            model gpt scope_key=3 output_tokens=9 started_us={START_US + 9_000}
+          model gpt scope_key=2 output_tokens=9
+            model gpt scope_key=2 output_tokens=7 ended_us={START_US + 10_000}
+            model gpt scope_key=2 output_tokens=9
+          model gpt scope_key=2 output_tokens=9
+            model gpt scope_key=3 output_tokens=9
+            model gpt scope_key=4 output_tokens=9 started_us={START_US + 300_000} ended_us={START_US + 301_000}
+        """,
+        [
+            *("run", "inside 1", "call of 1", "call of 1", "call of 1", "call of 1", "repeats 6", "repeats 6"),
+            *("call of 1", "repeats 9", "repeats 9", "call of 1", "repeats 12", "repeats 12"),
+        ],
+    ),
+    "a graph in one of its name, with another one's agents between": (
+        """
+        workflow team scope_key=1
+          none step scope_key=2
+            run one scope_key=2
+              model gpt scope_key=2
+            run two scope_key=2
+              model gpt scope_key=2
+          workflow team scope_key=1
+            run one scope_key=1
+              model gpt scope_key=1
+            run two scope_key=1
+              model gpt scope_key=1
+        """,
+        [
+            *("workflow", "inside 1", "run under 1", "call of 3", "run under 1", "call of 5"),
+            *("part of 1", "part of 3", "repeats 4", "part of 5", "repeats 6"),
+        ],
+    ),
+    "parallel calls that one tells of in the other order, when they are almost over": (
+        f"""
+        run weather scope_key=1
+          tool get scope_key=1 ended_us={START_US + 50_000}
+          tool get scope_key=1 ended_us={START_US + 49_000}
+          tool get scope_key=2 started_us={START_US + 48_400} ended_us={START_US + 49_200}
+          tool get scope_key=2 started_us={START_US + 49_600} ended_us={START_US + 50_200}
+        """,
+        ["run", "call of 1", "call of 1", "repeats 3", "repeats 2"],
+    ),
+    "parallel calls of which the earlier takes longer": (
+        f"""
+        run weather scope_key=1
+          tool get scope_key=1 ended_us={START_US + 90_000}
+          tool get scope_key=1 ended_us={START_US + 50_000}
+          tool get scope_key=2 ended_us={START_US + 91_000}
+          tool get scope_key=2 ended_us={START_US + 51_000}
+        """,
+        ["run", "call of 1", "call of 1", "repeats 2", "repeats 3"],
+    ),
     "a failed call that hangs beside its run": (
         f"""
         none request
@@ -394,6 +553,27 @@ def test_a_call_seen_by_three_counts_once() -> None:
     assert calls["span_key"].tolist() == [3]
     told_by = [members[name].tolist() for name in ("span_key", "run_key", "use")]
     assert sorted(zip(*told_by, strict=True)) == [(1, 1, 0), (2, 2, 0), (4, 2, 1), (5, 2, 2)]
+
+
+def test_usage_of_a_span_around_several_calls_is_theirs() -> None:
+    """What a span that turned out to be no call says of tokens is not counted anywhere, in no other trace either."""
+    resolved = resolve(
+        Columns.of(
+            facts_of(
+                f"""
+                run weather scope_key=1
+                  model gpt scope_key=2 input_tokens=20 output_tokens=9
+                    model gpt scope_key=3 input_tokens=20 output_tokens=7 ended_us={START_US + 4_000}
+                    model gpt scope_key=3 input_tokens=30 output_tokens=9 started_us={START_US + 4_000}
+                run other scope_key=1 trace_key=2
+                  model gpt scope_key=1 trace_key=2 input_tokens=5 output_tokens=4
+                """
+            )
+        )
+    )
+    assert resolved.runs["input_tokens"].tolist() == [50, 5]
+    assert resolved.runs["output_tokens"].tolist() == [16, 4]
+    assert resolved.runs["model_call_count"].tolist() == [2, 1]
 
 
 def test_usage_is_that_of_one_who_tells_of_the_call() -> None:
