@@ -25,7 +25,7 @@ FACTS_WRITTEN = "spanruns:facts"
 CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|keyboardinterrupt|generatorexit|cancell?ed by (the )?user)$"
 """Types of errors that say so. With `GeneratorExit` Python closes a stream that nobody reads any more."""
 
-CANCELLED_TEXT = r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed|abandoned stream)\.?(\x22\})?|^(error: )?abort(ed)?)$"
+CANCELLED_TEXT = r"(?i)((^|: )((the|this) operation was aborted|request was aborted|context cancell?ed|abandoned stream)\.?(\x22\})?|^(error: )?abort(ed|error)?)$"
 """What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's."""
 
 CONTROL_FLOW = r"(^|\.)(ParentCommand|GraphInterrupt|NodeInterrupt|GraphBubbleUp)$"
