@@ -17,7 +17,7 @@ def fresh(names: Sequence[str], salt: str, now_ns: int) -> tuple[list[ExportTrac
     """The captures with the last span ending at `now_ns` and trace ids that follow from `salt`; and these ids (hex)."""
     requests = [_read(name) for name in names]
     spans = [span for request in requests for span in spans_of(request)]
-    later_ns = now_ns - _ended_ns(requests)
+    later_ns = _whole_ms(now_ns - _ended_ns(requests))
     for span in spans:
         span.start_time_unix_nano += later_ns
         span.end_time_unix_nano += later_ns
@@ -31,7 +31,7 @@ def fresh(names: Sequence[str], salt: str, now_ns: int) -> tuple[list[ExportTrac
 
 def fresh_records(names: Sequence[str], salt: str, now_ns: int) -> list[ExportLogsServiceRequest]:
     """The log records that came with the captures, in the same way."""
-    later_ns = now_ns - _ended_ns([_read(name) for name in names])
+    later_ns = _whole_ms(now_ns - _ended_ns([_read(name) for name in names]))
     files = [path for name in names if (path := FIXTURES / "logs" / f"{name}.pb").exists()]
     requests = [ExportLogsServiceRequest.FromString(path.read_bytes()) for path in files]
     for record in (record for request in requests for record in _records(request)):
@@ -43,6 +43,11 @@ def fresh_records(names: Sequence[str], salt: str, now_ns: int) -> list[ExportLo
 
 def _read(name: str) -> ExportTraceServiceRequest:
     return ExportTraceServiceRequest.FromString((FIXTURES / "otlp" / f"{name}.pb").read_bytes())
+
+
+def _whole_ms(duration_ns: int) -> int:
+    """So that what a coarse clock told, as JavaScript's, still looks so."""
+    return duration_ns - duration_ns % 1_000_000
 
 
 def _ended_ns(requests: Sequence[ExportTraceServiceRequest]) -> int:

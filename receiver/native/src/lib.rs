@@ -35,7 +35,7 @@ use sink::{Env, Refused};
 use traces::REJECTIONS;
 
 /// Raised with every change of what Python gives or gets; `spanruns_receiver.decode.compiled` asks for it.
-const VERSION: u32 = 20;
+const VERSION: u32 = 21;
 const FACTS: &str = "span_facts";
 
 /// By table, each column's name and type as they stand in a block.

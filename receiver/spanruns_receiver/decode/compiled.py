@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 NAME = "native"
-VERSION = 20
+VERSION = 21
 """That of `receiver/native/src/lib.rs`: what it takes and gives."""
 
 _COLUMNS = {**TABLES, FACTS_TABLE: FACTS}

@@ -406,7 +406,7 @@ def _usage(reading: Reading, raw: Raw) -> Fact:
         "output_tokens": (output_tokens + untold) % 2**64,
         "cache_read_tokens": tokens("cache_read_tokens"),
         "cache_write_tokens": tokens("cache_write_tokens"),
-        "reasoning_tokens": (tokens("reasoning_tokens") + untold) % 2**64,
+        "reasoning_tokens": max(tokens("reasoning_tokens"), untold),
         **{name: tokens(name) for name in MODALITIES},
         "cost_usd": numbers.double(reading.field("cost_usd")(raw)),
     }

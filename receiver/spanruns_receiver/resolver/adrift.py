@@ -15,6 +15,9 @@ OWN_SCOPE = np.uint64(12760437533351641002)
 """`cityHash64` of the scope of our own instrumentation, whose contexts are what a service meant."""
 
 
+CLOCK_US = 1_000
+"""In JavaScript spans begin at whole milliseconds and end between them: one may seem to begin after the end of what it is in."""
+
 INSTANT_US = 10_000
 """What a tool call takes that does nothing but ask an agent, beyond that one's time; and no more than that."""
 
@@ -32,7 +35,8 @@ def left_behind(own: Columns, parent: Ints) -> Bools:
     calls is none. A span of the service between the two may be what it does in the background, unless what is around it failed: that
     starts nothing any more, so the outermost of such spans is the one that is marked.
     """
-    late: Bools = (parent >= 0) & (own["started_us"] > own["ended_us"][np.maximum(parent, 0)])
+    started = np.where(own["started_us"] % CLOCK_US == 0, own["started_us"] - (CLOCK_US - 1), own["started_us"])
+    late: Bools = (parent >= 0) & (started > own["ended_us"][np.maximum(parent, 0)])
     if not late.any():
         return late
     plain = (own["role"] == Role.NONE) & (own["event"] == Event.NONE) & (own["queued_us"] == 0) & (own["is_entry"] == 0)
@@ -41,7 +45,7 @@ def left_behind(own: Columns, parent: Ints) -> Bools:
     between = (parent >= 0) & plain[parent]
     top[between] = nearest(parent, outermost)[between]
     late &= ~plain
-    late[between] = own["started_us"][top[between]] > own["ended_us"][outer[between]]
+    late[between] = started[top[between]] > own["ended_us"][outer[between]]
     late &= outer >= 0
     outer = np.maximum(outer, 0)
     agent = is_any(own["role"], Role.RUN, Role.AGENT)

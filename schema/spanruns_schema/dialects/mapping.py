@@ -298,7 +298,7 @@ def _shared(mapping: RowMapping) -> dict[str, str]:
         "output_tokens": f"{output_tokens} + {untold}",
         "cache_read_tokens": tokens("cache_read_tokens"),
         "cache_write_tokens": tokens("cache_write_tokens"),
-        "reasoning_tokens": f"{tokens('reasoning_tokens')} + {untold}",
+        "reasoning_tokens": f"greatest({tokens('reasoning_tokens')}, {untold})",
         **{name: tokens(name) for name in MODALITIES},
         "cost_usd": only("has_usage_", f"toFloat64OrNull({field('cost_usd')})", "NULL"),
         "input": _cut(whole_input),

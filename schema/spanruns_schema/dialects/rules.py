@@ -27,7 +27,7 @@ CANCELLED = r"(?i)(cancell?ed(error|exception)?|cancell?ation|aborterror|keyboar
 
 CANCELLED_TEXT = (
     r"(?i)((^|: '?)((the|this) operation was aborted|request was aborted|(context|activity|workflow|(child )?workflow execution) cancell?ed|"
-    r"abandoned stream|DBOS Error 1[03]: .+ cancelled(\. Aborting function)?)\.?([\x22']\})?|^(error: )?abort(ed)?)$"
+    r"abandoned stream|DBOS Error 1[03]: .+ cancelled(\. Aborting function)?)\.?([\x22']\})?|^(error: )?abort(ed|error)?)$"
 )
 """What is said where the type says nothing: in JavaScript it is a code (`20`) or `Error`, in Go every error's; of OpenAI Agents in Temporal
 none is told."""

@@ -402,7 +402,7 @@ impl<'r> Maker<'_, 'r> {
             let told = fact.input_tokens.wrapping_add(fact.output_tokens);
             let untold = tokens(&fields.total_tokens).saturating_sub(told);
             fact.output_tokens = fact.output_tokens.wrapping_add(untold);
-            fact.reasoning_tokens = fact.reasoning_tokens.wrapping_add(untold);
+            fact.reasoning_tokens = fact.reasoning_tokens.max(untold);
         }
     }
 

@@ -31,6 +31,24 @@ def test_what_begins_after_the_run_around_it_is_not_part_of_it() -> None:
     ]  # fmt: skip
 
 
+def test_what_begins_within_the_end_of_the_run_around_it_is_part_of_it() -> None:
+    """JavaScript's spans begin at whole milliseconds and end between them, so that the last agent of a pipeline began after that."""
+    facts = facts_of(
+        f"""
+        run pipeline status=2 started_us={START_US} ended_us={START_US + 1_977}
+          run first started_us={START_US} ended_us={START_US + 475}
+            model gpt started_us={START_US} ended_us={START_US + 262}
+          run second started_us={START_US + 2_000} ended_us={START_US + 2_397}
+            model gpt started_us={START_US + 2_000} ended_us={START_US + 2_161}
+          run later started_us={START_US + 3_000} ended_us={START_US + 3_397}
+            model gpt started_us={START_US + 3_000} ended_us={START_US + 3_161}
+        """
+    )
+    assert told(grow(nodes(Columns.of(facts)))) == [
+        "run", "run under 1", "call of 2", "run under 1", "call of 4", "run", "call of 6",
+    ]  # fmt: skip
+
+
 def test_what_failed_starts_nothing_after_its_end() -> None:
     """Neither itself nor in spans of the service's own, which go with the runs in them; what did not fail may do that in the background."""
     facts = facts_of(
