@@ -47,8 +47,9 @@ def _went_on(groups: Groups, own: Columns, status: NDArray[np.uint8]) -> Bools:
 def _own_status(groups: Groups, calls: Calls) -> NDArray[np.uint8]:
     """Each head's status: its own word, else that of a span folded into it, else what its last step was, at its end.
 
-    That is of one without an answer: cancelled when its last call or inner run was; an agent failed when its model or its own step did,
-    and when what it answers is the error of that.
+    The last counts of one without an answer: cancelled when its last call or inner run was; an agent failed when its model or its own step
+    did, and when what it answers is the error of that. A failure without a message that a folded span tells comes after that: a
+    cancellation has none where only `Exception` is known.
     """
     own, tree = groups.spans.facts, groups.tree
     status = own["status"].copy()
@@ -57,6 +58,8 @@ def _own_status(groups: Groups, calls: Calls) -> NDArray[np.uint8]:
     answered[tree.run[folded[answered[folded]]]] = True
     ill = folded[(status[folded] == Status.FAILED) | (status[folded] == Status.CANCELLED)]
     ill = ill[status[tree.run[ill]] == Status.UNSET]
+    is_mute = (status[ill] == Status.FAILED) & (own["said_size"][ill] == 0)
+    mute, ill = ill[is_mute], ill[~is_mute]
     status[tree.run[ill]] = status[ill]
     inner = groups.heads[(tree.owner[groups.heads] >= 0) & (own["event"][groups.heads] == Event.NONE)]
     failed = calls.node[(calls.rows["status"] == Status.FAILED) & ~calls.is_tool]
@@ -93,6 +96,7 @@ def _own_status(groups: Groups, calls: Calls) -> NDArray[np.uint8]:
         cancelled = ended_by(cancelled)
         cancelled = cancelled[~answered[cancelled]]
         status[cancelled] = Status.CANCELLED
+    status[tree.run[mute[status[tree.run[mute]] == Status.UNSET]]] = Status.FAILED
     return np.asarray(status[groups.heads], np.uint8)
 
 

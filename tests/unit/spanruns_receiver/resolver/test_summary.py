@@ -308,6 +308,23 @@ def test_a_tool_that_its_agent_no_longer_waited_for(outline: str, status: Status
     assert calls["status"][calls["is_tool"] > 0].tolist() == [status]
 
 
+MUTE = "workflow a status=2\n  run a\n    model m\n    tool t status=3"
+
+
+@pytest.mark.parametrize(
+    ("outline", "status"),
+    [
+        (MUTE, Status.CANCELLED),
+        (MUTE.replace("status=2", "status=2 said_size=9"), Status.FAILED),
+        (MUTE.replace(" status=3", ""), Status.FAILED),
+        (MUTE.replace("run a", "run a has_output=1"), Status.FAILED),
+    ],
+)
+def test_a_failure_without_a_message(outline: str, status: Status) -> None:
+    """The wrapper's is a cancellation if the run inside ended with one."""
+    assert resolve(facts_of(outline)).runs["status"].tolist() == [status]
+
+
 UNHEARD = "run a\n  model m has_output=1\n  model - ended_us=1750000000101000"
 
 
