@@ -12,6 +12,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
+RUN_ID = "gen_ai.thread.run.id"
+"""What makes spans of several traces one run."""
+
 
 def fresh(names: Sequence[str], salt: str, now_ns: int) -> tuple[list[ExportTraceServiceRequest], list[str]]:
     """The captures with the last span ending at `now_ns` and trace ids that follow from `salt`; and these ids (hex)."""
@@ -22,6 +25,9 @@ def fresh(names: Sequence[str], salt: str, now_ns: int) -> tuple[list[ExportTrac
         span.start_time_unix_nano += later_ns
         span.end_time_unix_nano += later_ns
         span.trace_id = _other(span.trace_id, salt)
+        for attribute in span.attributes:
+            if attribute.key == RUN_ID:
+                attribute.value.string_value += f" {salt}"
         for event in span.events:
             event.time_unix_nano += later_ns
         for link in span.links:

@@ -10,7 +10,16 @@ from tests.support.dropped import of_a_long_conversation, without_each_step
 from tests.support.resolving import FIXTURES, Bench, request
 
 CAPTURES = sorted(path.stem for path in (FIXTURES / "otlp").glob("*.pb"))
-UNCLEAR = ("_three_", "_five_", "_two_", "mastra_0", "haystack_2_openinference", "_temporal_", "openlit_google_adk")
+UNCLEAR = (
+    "_three_",
+    "_five_",
+    "_two_",
+    "mastra_0",
+    "haystack_2_openinference",
+    "temporal_",
+    "openlit_google_adk",
+    "livekit_agents_handoff",
+)
 """Where several instrumentations tell of several runs at once, a run is an entry, or one wrapper stands in another, a dropped step leaves
 more open."""
 
