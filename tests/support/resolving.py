@@ -55,6 +55,7 @@ class Bench:
     def __init__(self, store: Store, *, shared: bool = False, keeps: bool = False) -> None:
         self.store = store
         self._shared = shared
+        self.keeps = keeps
         self._recent = Recent(2**40) if keeps else None
         migrate.apply(store, shared=shared)
         for table in TABLES:  # captures and made-up times are older than what a store keeps

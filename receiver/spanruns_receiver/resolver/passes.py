@@ -199,19 +199,21 @@ class _Pass:
             resolve(half)
 
     def resolve_recent(self, batch: Batch, facts: RecentFacts) -> None:
-        """Resolve traces whose facts are all at hand."""
+        """Resolve traces whose facts are all at hand; of spans that came twice the store picks the newer record."""
+        if not batch.traces:
+            return
         if elsewhere := facts.shared():
             self.resolve_stored(_part(batch, elsewhere))
-            batch = _part(batch, set(batch.traces) - elsewhere)
-            facts = facts.without(elsewhere)
-        if not batch.traces:
+            self.resolve_recent(_part(batch, set(batch.traces) - elsewhere), facts.without(elsewhere))
             return
         narrow = facts.narrow()
         resolved = self._decide(facts, narrow)
-        if resolved.duplicates:
-            self.resolve_stored(batch)
-        else:
-            self._write(batch, facts, narrow, resolved)
+        if len(resolved.duplicates):
+            twice = set(facts.traces(resolved.duplicates))
+            self.resolve_stored(_part(batch, twice))
+            self.resolve_recent(_part(batch, set(batch.traces) - twice), facts.without(twice))
+            return
+        self._write(batch, facts, narrow, resolved)
 
     def resolve_stored(self, batch: Batch) -> None:
         """Read the facts of traces and resolve these."""
@@ -225,7 +227,9 @@ class _Pass:
             batch, facts = wider, StoredFacts(self._store, wider)
             narrow = facts.narrow()
         resolved = self._decide(facts, narrow)
-        if resolved.duplicates:  # spans that came twice: the engine picks the newer, which costs three times as much
+        if len(
+            resolved.duplicates
+        ):  # spans that came twice: the engine picks the newer, which costs three times as much
             facts = StoredFacts(self._store, batch, final=True)
             narrow = facts.narrow()
             resolved = self._decide(facts, narrow)

@@ -27,7 +27,7 @@ class Resolved:
     runs: Columns
     members: Columns
     calls: Columns
-    duplicates: bool  # some span has more than one record
+    duplicates: NDArray[np.uint64]  # keys of traces with spans that have more than one record
     unsettled: NDArray[np.uint64]  # keys of traces with spans whose parents are still awaited
 
 
@@ -43,8 +43,8 @@ def resolve(facts: Columns, fed_since_us: int | None = None, prices: Prices = NO
     groups = Groups(facts, spans, tree)
     calls, enriched = calls_of(spans, tree, groups, prices)
     runs = _runs(groups, calls)
-    records = np.count_nonzero(facts["event"] == Event.NONE)
-    duplicates = bool(records > np.count_nonzero(spans.facts["event"] == Event.NONE))
+    records = np.bincount(spans.member_of[facts["event"] == Event.NONE], minlength=len(spans.facts))
+    duplicates = np.unique(spans.facts["trace_key"][records > 1])
     unsettled = np.unique(spans.facts["trace_key"][(spans.parent < 0) & ~spans.is_root])
     members = Columns.joined(*members_of(groups), explanations(groups, calls, enriched, runs))
     return Resolved(runs, members, Columns.joined(calls.rows, enriched), duplicates, unsettled)

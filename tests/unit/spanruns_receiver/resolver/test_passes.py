@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from spanruns_receiver.resolver import passes
+from spanruns_receiver.resolver.facts import Batch
 from spanruns_schema.errors import StoreRejected
+from spanruns_schema.store import Store
 
 from tests.support.resolving import Bench
 from tests.support.spans import content, exception, logs_request, record, span, spans_request, trace_id
@@ -263,6 +265,26 @@ def test_a_batch_with_much_text_is_halved(bench: Bench, monkeypatch: pytest.Monk
     receive(bench, pieces)
     bench.resolve()
     assert bench.everything() == expected
+
+
+def test_of_kept_traces_those_with_spans_that_came_twice_are_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One client that sends again does not make the others' traces be read."""
+    pieces: list[Span | LogRecord] = [span(1, "invoke_agent a", RUN, trace=trace) for trace in range(1, 6)]
+    read: list[str] = []
+    stored = passes.StoredFacts
+
+    def noted(store: Store, batch: Batch, **named: Any) -> Any:
+        read.extend(batch.traces)
+        return stored(store, batch, **named)
+
+    monkeypatch.setattr(passes, "StoredFacts", noted)
+    receive(bench, [*pieces, pieces[2]])
+    bench.resolve()
+    every = {trace_id(trace) for trace in range(1, 6)}
+    assert sorted(run["trace_id"] for run in bench.rows("runs")) == sorted(every)
+    assert set(read) == ({trace_id(3)} if bench.keeps else every)
 
 
 def test_batches_share_inserts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
