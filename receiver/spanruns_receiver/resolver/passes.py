@@ -102,6 +102,9 @@ def resolve_traces(
     size = BATCH_TRACES if recent is None else RECENT_TRACES
     for batch in batches(store, traces, known, old_until, ranges, size):
         resolving.resolve(batch)
+    read = resolving.to_read()
+    for batch in batches(store, read, known, old_until, {name: ranges[name] for name in read if name in ranges}):
+        resolving.resolve(batch)
     resolving.finish()
     return resolving.passed
 
@@ -146,6 +149,7 @@ class _Pass:
         self._store = store
         self._books = books
         self._recent = recent
+        self._aside: set[str] = set()
         self._rows = _Rows(store)
         self._fed_since_us = int(fed_since.timestamp() * 1e6) if fed_since else None
         self.passed = Passed()
@@ -157,6 +161,11 @@ class _Pass:
             self._resolve(batch)
         except _Refused:
             self._resolve_apart()
+
+    def to_read(self) -> list[str]:
+        """The traces that were to be at hand, and have to be read all the same: together, as each statement costs much. From here on all are read."""
+        self._recent = None
+        return sorted(self._aside)
 
     def finish(self) -> None:
         """Write what is not written yet."""
@@ -199,21 +208,23 @@ class _Pass:
             resolve(half)
 
     def resolve_recent(self, batch: Batch, facts: RecentFacts) -> None:
-        """Resolve traces whose facts are all at hand; of spans that came twice the store picks the newer record."""
+        """Resolve traces whose facts are all at hand, and put those aside of which only the store knows all: also of spans that came twice
+        the newer record."""
         if not batch.traces:
             return
         if elsewhere := facts.shared():
-            self.resolve_stored(_part(batch, elsewhere))
-            self.resolve_recent(_part(batch, set(batch.traces) - elsewhere), facts.without(elsewhere))
+            self._resolve_others(batch, facts, elsewhere)
             return
         narrow = facts.narrow()
         resolved = self._decide(facts, narrow)
         if len(resolved.duplicates):
-            twice = set(facts.traces(resolved.duplicates))
-            self.resolve_stored(_part(batch, twice))
-            self.resolve_recent(_part(batch, set(batch.traces) - twice), facts.without(twice))
+            self._resolve_others(batch, facts, set(facts.traces(resolved.duplicates)))
             return
         self._write(batch, facts, narrow, resolved)
+
+    def _resolve_others(self, batch: Batch, facts: RecentFacts, aside: set[str]) -> None:
+        self._aside |= aside
+        self.resolve_recent(_part(batch, set(batch.traces) - aside), facts.without(aside))
 
     def resolve_stored(self, batch: Batch) -> None:
         """Read the facts of traces and resolve these."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from spanruns_receiver.resolver import passes
-from spanruns_receiver.resolver.facts import Batch
+from spanruns_receiver.resolver.facts import Batch, StoredFacts
 from spanruns_schema.errors import StoreRejected
 from spanruns_schema.store import Store
 
@@ -273,11 +273,10 @@ def test_of_kept_traces_those_with_spans_that_came_twice_are_read(
     """One client that sends again does not make the others' traces be read."""
     pieces: list[Span | LogRecord] = [span(1, "invoke_agent a", RUN, trace=trace) for trace in range(1, 6)]
     read: list[str] = []
-    stored = passes.StoredFacts
 
     def noted(store: Store, batch: Batch, **named: Any) -> Any:
         read.extend(batch.traces)
-        return stored(store, batch, **named)
+        return StoredFacts(store, batch, **named)
 
     monkeypatch.setattr(passes, "StoredFacts", noted)
     receive(bench, [*pieces, pieces[2]])
