@@ -2792,16 +2792,6 @@ OF_ENGINES = [
         error_message="DBOS Error 10: Workflow w-1 is cancelled. Aborting function.",
     ),
     case(
-        "weather.run",
-        {"operationType": "workflow"},
-        scope="dbos-tracer",
-        told={"status": "error"},
-        dialect="durable",
-        role="workflow",
-        name="weather.run",
-        status="cancelled",
-    ),
-    case(
         "nightly",
         {"operationType": "workflow"},
         scope="dbos-tracer",
