@@ -5,7 +5,8 @@
 `--full` takes 1,000,000 spans in 50,000 traces, `--captures` the traces of real frameworks that the tests have, over and over. Blocks
 of 1,000 traces, or of all captures, are decoded and inserted as the receiver does it, and after every two of them the resolver makes a
 pass, as its loop does: it looks for new facts and resolves their traces. CPU is counted by phase; merges, which are all tables' and run
-beside any phase, apart. What a process does once (imports, reading prices) is done before, with a block that is not counted. The same raw blocks also go into a table as the Collector's ClickHouse exporter makes it, which is left unmerged.
+beside any phase, apart. What a process does once (imports, reading prices) is done before, with a block that is not counted. The same
+raw blocks also go into a table as the Collector's ClickHouse exporter makes it, which is left unmerged.
 """
 
 from __future__ import annotations

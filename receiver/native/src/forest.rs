@@ -5,6 +5,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 
+use crate::keys::slice;
+
 const NONE: i64 = -1;
 const UNKNOWN: i64 = -2;
 const ON_THE_WAY: i64 = -3;
@@ -16,9 +18,7 @@ fn nearest<'py>(
     parent: PyBuffer<i64>,
     stop: PyBuffer<u8>,
 ) -> PyResult<Bound<'py, PyByteArray>> {
-    let no_arrays = || PyValueError::new_err("no arrays of nodes");
-    let (parent, stop) =
-        (parent.as_slice(py).ok_or_else(no_arrays)?, stop.as_slice(py).ok_or_else(no_arrays)?);
+    let (parent, stop) = (slice(py, &parent)?, slice(py, &stop)?);
     if parent.len() != stop.len() || parent.iter().any(|above| above.get() >= parent.len() as i64) {
         return Err(PyValueError::new_err("a parent is no node"));
     }

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use pyo3::buffer::{PyBuffer, ReadOnlyCell};
+use pyo3::buffer::{Element, PyBuffer, ReadOnlyCell};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -87,8 +87,9 @@ fn key_matches<'py>(
     Ok((PyBytes::new(py, &left), PyBytes::new(py, &right)))
 }
 
-fn slice<'a>(py: Python<'a>, keys: &'a PyBuffer<u64>) -> PyResult<&'a [ReadOnlyCell<u64>]> {
-    keys.as_slice(py).ok_or_else(|| PyValueError::new_err("no array of keys"))
+/// The values of an array that stands in one piece.
+pub fn slice<'a, T: Element>(py: Python<'a>, array: &'a PyBuffer<T>) -> PyResult<&'a [ReadOnlyCell<T>]> {
+    array.as_slice(py).ok_or_else(|| PyValueError::new_err("no array in one piece"))
 }
 
 pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {

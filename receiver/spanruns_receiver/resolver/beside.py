@@ -129,15 +129,13 @@ def _nameless(facts: Columns, standing: Standing, heads: Ints, things: _Things) 
     """Failed model calls, as of `shown_twice`, of which only one of the two spans knows the name: what got no answer may tell none."""
     failed = heads[(standing.role[heads] == Role.MODEL) & (facts["status"][heads] == Status.FAILED)]
     within, is_nameless = _within(facts, failed, standing), facts["name_key"] == 0
-    failed = failed[are_in(within, within[is_nameless[failed]])]
+    near = are_in(within, within[is_nameless[failed]])
 
     def order(first: int, second: int) -> tuple[int, int] | None:
         return (second, first) if is_nameless[first] != is_nameless[second] else None
 
-    groups = _groups(facts, failed, _within(facts, failed, standing))
-    pairs = [pair for group in groups for pair in things.among(group, 0, order)]
-    node, same = np.array(pairs, np.int64).reshape(-1, 2).T
-    return node, same
+    groups = _groups(facts, failed[near], within[near])
+    return _apart([pair for group in groups for pair in things.among(group, 0, order)])
 
 
 def _unused(facts: Columns, standing: Standing, heads: Ints, things: _Things) -> tuple[Ints, Ints]:
@@ -174,8 +172,13 @@ def _astray(facts: Columns, standing: Standing, heads: Ints) -> Found:
     key = (facts["trace_key"][heads] * _MIX + role[heads].astype(np.uint64)) * _MIX_TOO + name[heads]
     order = _Elsewhere(facts, standing, is_empty)
     pairs = [pair for group in _groups(facts, heads, key) for pair in things.among(group, 0, order)]
-    node, same = np.array(pairs, np.int64).reshape(-1, 2).T
-    return Found(node, same)
+    return Found(*_apart(pairs))
+
+
+def _apart(pairs: list[tuple[int, int]]) -> tuple[Ints, Ints]:
+    """Pairs as an array of the first and one of the second ones."""
+    first, second = np.array(pairs, np.int64).reshape(-1, 2).T
+    return first, second
 
 
 def _are_empty(standing: Standing, heads: Ints) -> Bools:
@@ -366,9 +369,8 @@ class _Things:
         same &= (ids[first] == ids[second]) | (ids[first] == 0) | (ids[second] == 0)
         others = [group for group, is_alone in zip(plain, alone.tolist(), strict=True) if not is_alone]
         others += [group for group in groups if len(group) > 2]
-        found = [pair for group in others for pair in self.among(group, gap_us)]
-        more = np.array(found, np.int64).reshape(-1, 2)
-        return np.concatenate([second[same], more[:, 0]]), np.concatenate([first[same], more[:, 1]])
+        more = _apart([pair for group in others for pair in self.among(group, gap_us)])
+        return np.concatenate([second[same], more[0]]), np.concatenate([first[same], more[1]])
 
     def among(
         self, group: list[int], gap_us: int, order: Callable[[int, int], tuple[int, int] | None] | None = None

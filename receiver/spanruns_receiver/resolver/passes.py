@@ -102,8 +102,7 @@ def resolve_traces(
     size = BATCH_TRACES if recent is None else RECENT_TRACES
     for batch in batches(store, traces, known, old_until, ranges, size):
         resolving.resolve(batch)
-    read = resolving.to_read()
-    for batch in batches(store, read, known, old_until, {name: ranges[name] for name in read if name in ranges}):
+    for batch in batches(store, resolving.to_read(), known, old_until, ranges):
         resolving.resolve(batch)
     resolving.finish()
     return resolving.passed
@@ -119,7 +118,7 @@ def batches(
 ) -> Iterator[Batch]:
     """Group traces by when they began, at most `size` together; other arguments as in `resolve_traces`."""
     until_s = old_until.timestamp() if old_until else float("inf")
-    found = [(start, name, end) for name, (start, end) in ranges.items()]
+    found = [(ranges[name][0], name, ranges[name][1]) for name in traces if name in ranges]
     unknown = [name for name in traces if name not in ranges]
     for place in range(0, len(unknown), BATCH_TRACES):
         told = native.read(store.query(sql("ranges"), {"traces": unknown[place : place + BATCH_TRACES]}))
@@ -163,7 +162,10 @@ class _Pass:
             self._resolve_apart()
 
     def to_read(self) -> list[str]:
-        """The traces that were to be at hand, and have to be read all the same: together, as each statement costs much. From here on all are read."""
+        """The traces that were to be at hand, and have to be read all the same: together, as each statement costs much.
+
+        From here on all are read.
+        """
         self._recent = None
         return sorted(self._aside)
 
@@ -238,9 +240,8 @@ class _Pass:
             batch, facts = wider, StoredFacts(self._store, wider)
             narrow = facts.narrow()
         resolved = self._decide(facts, narrow)
-        if len(
-            resolved.duplicates
-        ):  # spans that came twice: the engine picks the newer, which costs three times as much
+        if len(resolved.duplicates):
+            # Of spans that came twice the engine picks the newer, which costs three times as much.
             facts = StoredFacts(self._store, batch, final=True)
             narrow = facts.narrow()
             resolved = self._decide(facts, narrow)
